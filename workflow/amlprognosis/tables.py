@@ -28,9 +28,7 @@ def write_table(table: pd.DataFrame, path: str | Path, decimals: int | Mapping[s
         if pd.api.types.is_float_dtype(shown[column]):
             digits = decimals if isinstance(decimals, int) else decimals.get(column, 4)
             # Adding 0.0 turns a rounded -0.0000 into 0.0000.
-            shown[column] = [
-                MISSING if pd.isna(v) else f"{round(v, digits) + 0.0:.{digits}f}" for v in shown[column]
-            ]
+            shown[column] = [MISSING if pd.isna(v) else f"{round(v, digits) + 0.0:.{digits}f}" for v in shown[column]]
         elif pd.api.types.is_bool_dtype(shown[column]):
             shown[column] = shown[column].map({True: "true", False: "false"})
     path = Path(path)

@@ -7,14 +7,16 @@ The models below are the only description of the configuration: ``config/schema.
 from __future__ import annotations
 
 import difflib
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from amlprognosis import __version__
 from amlprognosis.errors import InputError
 
 DAYS_PER_YEAR = 365.25
@@ -492,6 +494,52 @@ class Study(Section):
         """Settings of a model as plain values."""
         section = getattr(self.models, name, None)
         return section.model_dump() if isinstance(section, Section) else {}
+
+    def fingerprint(self, *sections: str) -> str:
+        """Settings that a rule depends on, as one line of JSON, so that a change of theirs reruns the rule.
+
+        Parameters
+        ----------
+        *sections : str
+            Dotted paths into the study, such as ``cohorts.TCGA`` or ``seed``.
+        """
+        content = self.model_dump(mode="json")
+        chosen = {}
+        for section in sections:
+            value: Any = content
+            for part in section.split("."):
+                value = value[part]
+            chosen[section] = value
+        return json.dumps({"version": __version__, **chosen}, sort_keys=True)
+
+    def models_fingerprint(self, names: Sequence[str]) -> str:
+        """Settings that the fit of some models depends on (see :meth:`fingerprint`)."""
+        own = [f"models.{name}" for name in names if self.model_parameters(name)]
+        return self.fingerprint("seed", "crossvalidation", "evaluation.horizons_years", "models.run", *own)
+
+    def retrieval_of(self, cohort: str) -> tuple[str, str] | None:
+        """Source and accession whose files a cohort needs; None for own tables, read in place."""
+        source = self.cohorts[cohort].source
+        if isinstance(source, GeoSource):
+            return "geo", source.accession
+        if isinstance(source, GdcSource):
+            return "gdc", source.project
+        return None
+
+    def retrieval_requests(self, source: str, accession: str) -> list[GeoSource | GdcSource | Atlas]:
+        """Sections of the study that ask for the files of a source and accession."""
+        if source == "cells":
+            return [atlas for atlas in self.atlases.values() if atlas.accession == accession]
+        return [
+            cohort.source
+            for name, cohort in self.cohorts.items()
+            if self.retrieval_of(name) == (source, accession) and not isinstance(cohort.source, TablesSource)
+        ]
+
+    def retrieval_fingerprint(self, source: str, accession: str) -> str:
+        """Settings that a retrieval depends on (see :meth:`fingerprint`)."""
+        asked = [request.model_dump(mode="json") for request in self.retrieval_requests(source, accession)]
+        return json.dumps({"data_root": self.data_root, "requests": asked}, sort_keys=True)
 
     def path(self, relative: str) -> str:
         """Path of a source's file, seen from the working folder."""

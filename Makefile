@@ -1,0 +1,58 @@
+# Every target is a plain command; see README.md.
+SHELL := /bin/bash
+PYTHON ?= python3
+CORES ?= all
+STUDY ?= config/config.yaml
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+
+.PHONY: run study report realdata test lint format docs lock bench clean
+
+run: $(INSTALLED)  ## the demo study -> results/demo/report.html
+	$(SNAKEMAKE)
+
+study: $(INSTALLED)  ## another study: make study STUDY=path/to/study.yaml
+	$(SNAKEMAKE) --configfile $(STUDY)
+
+report: $(INSTALLED)  ## Snakemake's own report of a finished study
+	$(SNAKEMAKE) --configfile $(STUDY) --report results/$$($(BIN)/amlprognosis name $(STUDY))/snakemake-report.html
+
+realdata: $(INSTALLED)  ## real cohorts from ../shared -> results/tcga_bullinger/report.html
+	$(SNAKEMAKE) --configfile tests/workflow/tcga_bullinger.yaml
+
+test: $(INSTALLED)  ## all tests
+	$(BIN)/python -m pytest -n $${PYTEST_WORKERS:-2} --dist loadgroup
+
+lint: $(INSTALLED)  ## ruff, snakefmt, mypy, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+docs: $(INSTALLED)  ## config/schema.json and the key table of config/README.md from workflow/amlprognosis/study.py
+	$(BIN)/amlprognosis docs
+
+lock: $(INSTALLED)  ## requirements.lock from pyproject.toml; without index lines, so that it names no host
+	$(BIN)/uv pip compile pyproject.toml --group dev --group cluster --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
+
+bench: $(INSTALLED)  ## speed of the kernels, as ratios measured in one run
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf results/* .snakemake
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), f"Python 3.11 to 3.13 is needed, this is {sys.version.split()[0]}; set PYTHON="'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5,<1"
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@

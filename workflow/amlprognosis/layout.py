@@ -1,0 +1,55 @@
+"""Names of the files that several rules share."""
+
+from __future__ import annotations
+
+from amlprognosis.study import Study
+
+BULK_TABLES = (
+    "calibration",
+    "cohorts",
+    "comparisons",
+    "controls",
+    "controls_summary",
+    "exclusions",
+    "flow",
+    "hazard_ratios",
+    "heatmap",
+    "index",
+    "kaplan_meier",
+    "leaderboard",
+    "notes",
+    "predictions",
+    "preprocessing",
+    "provenance",
+    "risk_groups",
+    "risk_table",
+    "roc",
+    "sample_size",
+    "stability",
+    "stability_summary",
+    "validation",
+)
+PLANTED_TABLES = ("planted", "planted_summary")
+ATLAS_TABLES = ("umap", "cell_scores", "cells_test", "cell_quality")
+
+
+def report_tables(study: Study) -> list[str]:
+    """Names of the tables of a study, sorted; each is ``results/<study>/tables/<name>.tsv``."""
+    names = [*BULK_TABLES]
+    if study.simulate:
+        names += PLANTED_TABLES
+    names += [f"{kind}_{atlas}" for kind in ATLAS_TABLES for atlas in study.atlases]
+    return sorted(names)
+
+
+def simulated_files(study: Study) -> dict[str, str]:
+    """Files of the simulated world that rules name: its planted truth and the tables read in place."""
+    if not study.simulate:
+        return {}
+    base = f"results/{study.study}/simulated"
+    return {
+        "truth": f"{base}/truth.json",
+        "expression": f"{base}/tables/expression.tsv.gz",
+        "clinical": f"{base}/tables/clinical.csv",
+        "mutations": f"{base}/tables/mutations.tsv",
+    }

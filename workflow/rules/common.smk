@@ -1,0 +1,46 @@
+"""Reads and validates the study; names of files that several rules share."""
+
+from amlprognosis.errors import InputError
+from amlprognosis.study import check_files, load_study
+from amlprognosis.report.figures import figures_of
+from amlprognosis.layout import report_tables, simulated_files
+from snakemake.exceptions import WorkflowError
+
+
+def read_study():
+    name = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
+    try:
+        study = load_study(config, name=name)
+        check_files(study, name=name, produced=frozenset(simulated_files(study).values()))
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return study
+
+
+STUDY = read_study()
+RESULTS = f"results/{STUDY.study}"
+TABLES = f"{RESULTS}/tables"
+LOGS = f"{RESULTS}/logs"
+BENCHMARKS = f"{RESULTS}/benchmarks"
+REPEATS = list(range(1, STUDY.crossvalidation.repeats + 1))
+FIGURES = figures_of(STUDY)
+REPORT_TABLES = report_tables(STUDY)
+
+
+wildcard_constraints:
+    cohort="|".join(sorted(STUDY.cohorts)),
+    atlas="|".join(sorted(STUDY.atlases)) or "none",
+    group="|".join(sorted(STUDY.groups())),
+    model="|".join(sorted(STUDY.models.run)),
+    repeat=r"\d+",
+    source="geo|gdc|cells",
+
+
+def memory(mb):
+    """Memory that grows when a job is tried again."""
+    return lambda wildcards, attempt: mb * attempt
+
+
+def minutes(count):
+    """Run time that grows when a job is tried again."""
+    return lambda wildcards, attempt: count * attempt

@@ -1,0 +1,1 @@
+"""Prognostic models: estimators that learn everything they use inside ``fit``."""

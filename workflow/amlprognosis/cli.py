@@ -1,0 +1,82 @@
+"""Command line: what a user does outside the workflow."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from amlprognosis import __version__
+from amlprognosis.errors import InputError
+from amlprognosis.study import check_files, load_study
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words of the command line; those of the process when left out.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 2 for bad input, whose message is on standard error.
+    """
+    parser = argparse.ArgumentParser(prog="amlprognosis", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("check", help="validate a study file and the files that it names")
+    check.add_argument("study", type=Path)
+    name = commands.add_parser("name", help="print the short name of a study")
+    name.add_argument("study", type=Path)
+    validate = commands.add_parser("validate", help="check a cohort (.h5ad) against the cohort contract")
+    validate.add_argument("cohort", type=Path)
+    commands.add_parser("docs", help="write config/schema.json and the key table of config/README.md")
+    words = parser.parse_args(arguments)
+    try:
+        return _COMMANDS[words.command](words)
+    except InputError as error:
+        print(f"amlprognosis: {error}", file=sys.stderr)
+        return 2
+
+
+def _check(words: argparse.Namespace) -> int:
+    from amlprognosis.layout import simulated_files
+
+    study = load_study(words.study)
+    check_files(study, name=str(words.study), produced=frozenset(simulated_files(study).values()))
+    models = sum(len(names) for names in study.groups().values())
+    print(f"{words.study}: study {study.study!r}: {len(study.cohorts)} cohorts, {models} models; no fault found")
+    return 0
+
+
+def _name(words: argparse.Namespace) -> int:
+    print(load_study(words.study).study)
+    return 0
+
+
+def _validate(words: argparse.Namespace) -> int:
+    from amlprognosis.cohort import read_cohort, validate_cohort
+
+    cohort = read_cohort(words.cohort)
+    validate_cohort(cohort)
+    print(f"{words.cohort}: {cohort.n_obs} patients, {int(cohort.obs['os_event'].sum())} deaths, {cohort.n_vars} genes")
+    return 0
+
+
+def _docs(words: argparse.Namespace) -> int:
+    from amlprognosis.study_docs import write_docs
+
+    for path in write_docs(Path.cwd()):
+        print(f"wrote {path}")
+    return 0
+
+
+_COMMANDS = {"check": _check, "name": _name, "validate": _validate, "docs": _docs}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,243 @@
+"""How good, against what, and whether to believe it."""
+
+OUT_OF_FOLD = expand(
+    f"{RESULTS}/crossvalidation/{{group}}/repeat-{{repeat}}.parquet",
+    group=sorted(STUDY.groups()),
+    repeat=REPEATS,
+)
+SELECTED = [path.replace(".parquet", ".selected.parquet") for path in OUT_OF_FOLD]
+FOLD_NOTES = [path.replace(".parquet", ".notes.tsv") for path in OUT_OF_FOLD]
+VALIDATED = expand(f"{RESULTS}/validation/{{cohort}}.parquet", cohort=STUDY.validation)
+
+
+# Reads nothing of the validation cohorts: a locked cohort can not change the leaderboard.
+rule leaderboard:
+    message:
+        "Compare the models in cross-validation"
+    input:
+        features=f"{RESULTS}/design/features.parquet",
+        folds=f"{RESULTS}/design/folds.parquet",
+        predictions=OUT_OF_FOLD,
+        selected=SELECTED,
+        notes=FOLD_NOTES,
+        models=expand(f"{RESULTS}/models/{{model}}", model=STUDY.models.run),
+    output:
+        leaderboard=report(
+            f"{TABLES}/leaderboard.tsv",
+            caption="../report/leaderboard.rst",
+            category="Performance",
+            labels={"table": "Leaderboard (cross-validated)"},
+        ),
+        stability=f"{TABLES}/stability.tsv",
+        stability_summary=f"{TABLES}/stability_summary.tsv",
+        sample_size=report(
+            f"{TABLES}/sample_size.tsv",
+            caption="../report/sample_size.rst",
+            category="Trust",
+            labels={"table": "Sample size"},
+        ),
+    params:
+        settings=STUDY.fingerprint("evaluation", "models", "seed"),
+    log:
+        f"{LOGS}/leaderboard.log",
+    benchmark:
+        f"{BENCHMARKS}/leaderboard.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(2500),
+        runtime=minutes(30),
+    conda:
+        "../../envs/models.yaml"
+    script:
+        "../scripts/leaderboard.py"
+
+
+rule index:
+    message:
+        "Write the gene index"
+    input:
+        features=f"{RESULTS}/design/features.parquet",
+        candidates=f"{RESULTS}/design/candidates.json",
+        predictions=OUT_OF_FOLD,
+        model=f"{RESULTS}/models/gene_index",
+        stability=f"{TABLES}/stability.tsv",
+    output:
+        index=report(
+            f"{TABLES}/index.tsv",
+            caption="../report/index.rst",
+            category="Genes",
+            labels={"table": "Gene index"},
+        ),
+        heatmap=f"{TABLES}/heatmap.tsv",
+    params:
+        settings=STUDY.fingerprint("gene_sets"),
+    log:
+        f"{LOGS}/index.log",
+    benchmark:
+        f"{BENCHMARKS}/index.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    conda:
+        "../../envs/models.yaml"
+    script:
+        "../scripts/index.py"
+
+
+rule compare:
+    message:
+        "Judge the frozen models on the validation cohorts and against the comparators"
+    input:
+        features=f"{RESULTS}/design/features.parquet",
+        folds=f"{RESULTS}/design/folds.parquet",
+        training=f"{RESULTS}/cohorts/{STUDY.training}.h5ad",
+        validation=expand(f"{RESULTS}/cohorts/{{cohort}}.h5ad", cohort=STUDY.validation),
+        out_of_fold=OUT_OF_FOLD,
+        validated=VALIDATED,
+        index=f"{TABLES}/index.tsv",
+    output:
+        validation=report(
+            f"{TABLES}/validation.tsv",
+            caption="../report/validation.rst",
+            category="Performance",
+            labels={"table": "Validation (locked cohorts)"},
+        ),
+        predictions=f"{TABLES}/predictions.tsv",
+        comparisons=report(
+            f"{TABLES}/comparisons.tsv",
+            caption="../report/comparisons.rst",
+            category="Performance",
+            labels={"table": "Models against comparators"},
+        ),
+        kaplan_meier=f"{TABLES}/kaplan_meier.tsv",
+        risk_table=f"{TABLES}/risk_table.tsv",
+        risk_groups=report(
+            f"{TABLES}/risk_groups.tsv",
+            caption="../report/risk_groups.rst",
+            category="Performance",
+            labels={"table": "Risk groups"},
+        ),
+        roc=f"{TABLES}/roc.tsv",
+        calibration=f"{TABLES}/calibration.tsv",
+        hazard_ratios=report(
+            f"{TABLES}/hazard_ratios.tsv",
+            caption="../report/hazard_ratios.rst",
+            category="Performance",
+            labels={"table": "Hazard ratios"},
+        ),
+    params:
+        settings=STUDY.fingerprint("evaluation", "models.run", "seed"),
+    log:
+        f"{LOGS}/compare.log",
+    benchmark:
+        f"{BENCHMARKS}/compare.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(2500),
+        runtime=minutes(30),
+    conda:
+        "../../envs/models.yaml"
+    script:
+        "../scripts/compare.py"
+
+
+rule controls:
+    message:
+        "Negative controls: permuted outcomes, random gene sets, the leaky recipe"
+    input:
+        features=f"{RESULTS}/design/features.parquet",
+        folds=f"{RESULTS}/design/folds.parquet",
+        candidates=f"{RESULTS}/design/candidates.json",
+    output:
+        controls=f"{TABLES}/controls.tsv",
+        summary=report(
+            f"{TABLES}/controls_summary.tsv",
+            caption="../report/controls.rst",
+            category="Trust",
+            labels={"table": "Negative controls"},
+        ),
+    params:
+        settings=STUDY.fingerprint(
+            "seed", "crossvalidation", "models.gene_index", "evaluation.permutations", "evaluation.random_sets"
+        ),
+    log:
+        f"{LOGS}/controls.log",
+    benchmark:
+        f"{BENCHMARKS}/controls.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(2500),
+        runtime=minutes(60),
+    conda:
+        "../../envs/models.yaml"
+    script:
+        "../scripts/controls.py"
+
+
+rule notes:
+    message:
+        "Gather what the run warns about"
+    input:
+        cohorts=f"{TABLES}/cohorts.tsv",
+        design=f"{RESULTS}/design/report.tsv",
+        folds=FOLD_NOTES,
+        validation=expand(f"{RESULTS}/validation/{{cohort}}.notes.tsv", cohort=STUDY.validation),
+        leaderboard=f"{TABLES}/leaderboard.tsv",
+        sample_size=f"{TABLES}/sample_size.tsv",
+    output:
+        notes=report(
+            f"{TABLES}/notes.tsv",
+            caption="../report/notes.rst",
+            category="Trust",
+            labels={"table": "Warnings"},
+        ),
+    params:
+        settings=STUDY.fingerprint("cohorts"),
+    log:
+        f"{LOGS}/notes.log",
+    benchmark:
+        f"{BENCHMARKS}/notes.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(5),
+    conda:
+        "../../envs/models.yaml"
+    script:
+        "../scripts/notes.py"
+
+
+if STUDY.simulate:
+
+    rule planted:
+        message:
+            "Compare what was planted with what was found"
+        input:
+            truth=simulated_files(STUDY)["truth"],
+            candidates=f"{RESULTS}/design/candidates.json",
+            index=f"{TABLES}/index.tsv",
+            leaderboard=f"{TABLES}/leaderboard.tsv",
+            validation=f"{TABLES}/validation.tsv",
+        output:
+            planted=report(
+                f"{TABLES}/planted.tsv",
+                caption="../report/planted.rst",
+                category="Trust",
+                labels={"table": "Planted and found genes"},
+            ),
+            summary=f"{TABLES}/planted_summary.tsv",
+        params:
+            settings=STUDY.fingerprint("seed"),
+        log:
+            f"{LOGS}/planted.log",
+        benchmark:
+            f"{BENCHMARKS}/planted.tsv"
+        threads: 1
+        resources:
+            mem_mb=memory(1000),
+            runtime=minutes(5),
+        conda:
+            "../../envs/models.yaml"
+        script:
+            "../scripts/planted.py"

@@ -1,0 +1,1 @@
+"""Evaluation: folds, cross-validation, metrics with intervals, calibration, null controls, leak tests."""

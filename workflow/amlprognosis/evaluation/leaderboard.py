@@ -1,0 +1,371 @@
+"""Tables of performance: a row per model, intervals, paired differences, validation cohorts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from amlprognosis.errors import InputError
+from amlprognosis.evaluation.calibration import Calibration, calibrate
+from amlprognosis.evaluation.metrics import (
+    Design,
+    Result,
+    Sheet,
+    evaluate,
+    percentile_interval,
+    sheet_from_predictions,
+    year_suffix,
+)
+
+COMPARATORS = ("age", "age_sex", "eln", "clinical", "clinical_mutations", "lsc17")
+COMPARED = ("c_harrell", "ibs")
+N_BOOT = 1000
+
+
+@dataclass
+class Evaluation:
+    """The evaluated models of one cohort; pass it on to avoid computing it twice."""
+
+    design: Design
+    patients: list[str]
+    sheets: dict[str, Sheet]
+    results: dict[str, Result]
+    calibrations: dict[str, Calibration]
+    main_horizon: float
+
+
+def evaluate_models(
+    predictions: pd.DataFrame,
+    outcome: pd.DataFrame,
+    horizons_years: Sequence[float],
+    n_boot: int = N_BOOT,
+    seed: int = 0,
+    main_horizon: float | None = None,
+) -> Evaluation:
+    """Evaluate all models of one cohort with the same bootstrap draws.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        model, patient, risk, survival columns and, out of fold, repeat and fold.
+    outcome : DataFrame, index = patient
+        os_time (days), os_event.
+    horizons_years : sequence of float
+    n_boot : int
+    seed : int
+    main_horizon : float, optional
+        Years, for the calibration; default the middle horizon.
+    """
+    outcome = outcome.rename(index=str).sort_index()
+    if outcome.index.has_duplicates:
+        raise InputError(f"patient {outcome.index[outcome.index.duplicated()][0]} has more than one outcome")
+    if main_horizon is None:
+        main_horizon = sorted(horizons_years)[len(horizons_years) // 2]
+    time, event = outcome["os_time"].to_numpy(float), outcome["os_event"].to_numpy(bool)
+    design = Design(time, event, tuple(horizons_years), n_boot, seed)
+    patients = list(outcome.index)
+    sheets = {
+        str(model): sheet_from_predictions(part, patients) for model, part in predictions.groupby("model", sort=True)
+    }
+    results = {model: evaluate(sheet, design) for model, sheet in sheets.items()}
+    calibrations = {model: calibrate(sheet, time, event, main_horizon) for model, sheet in sheets.items()}
+    return Evaluation(design, patients, sheets, results, calibrations, float(main_horizon))
+
+
+def metric_names(horizons_years: Sequence[float]) -> list[str]:
+    """Metric columns in their order."""
+    suffixes = [year_suffix(h) for h in sorted(horizons_years)]
+    return ["c_harrell", "c_uno", *[f"{m}_{s}" for m in ("auc", "brier", "ipa") for s in suffixes], "ibs"]
+
+
+def leaderboard(
+    predictions: pd.DataFrame,
+    outcome: pd.DataFrame,
+    horizons_years: Sequence[float],
+    n_boot: int = N_BOOT,
+    seed: int = 0,
+    kinds: Mapping[str, str] | None = None,
+    selected: pd.DataFrame | None = None,
+    notes: pd.DataFrame | None = None,
+    main_horizon: float | None = None,
+    evaluation: Evaluation | None = None,
+) -> pd.DataFrame:
+    """One row per model with 95% bootstrap intervals (percentile, over patients).
+
+    Parameters
+    ----------
+    predictions, outcome, horizons_years, n_boot, seed, main_horizon
+        As in :func:`evaluate_models`.
+    kinds : mapping of model to "model" or "comparator", optional
+    selected : DataFrame, optional
+        model, repeat, fold, feature: ``features`` is the median number selected per fit.
+    notes : DataFrame, optional
+        model, repeat, fold, reason of fits that failed (a model without any prediction gets a row, too).
+    evaluation : Evaluation, optional
+        Reuse instead of computing.
+
+    Returns
+    -------
+    DataFrame
+        model, kind, patients, events, repeats, features, metrics each with _low and _high, calibration at
+        ``calibration_horizon`` (years), ibs_reference, note. Sorted by kind (models first), then falling
+        c_harrell, then name.
+    """
+    run = evaluation or evaluate_models(predictions, outcome, horizons_years, n_boot, seed, main_horizon)
+    sizes = _median_features(selected)
+    failed = _failures(notes)
+    rows = []
+    for model in sorted(set(run.sheets) | set(failed)):
+        row: dict[str, object] = {"model": model, "kind": kind_of(model, kinds)}
+        row |= _metric_cells(run, model, horizons_years)
+        row["features"] = sizes.get(model, np.nan)
+        row["note"] = "; ".join([*([failed[model]] if model in failed else []), *_notes(run, model)])
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    if table.empty:
+        raise InputError("there are no predictions to evaluate")
+    head = ["model", "kind", "patients", "events", "repeats", "features"]
+    table = table[[*head, *[c for c in table.columns if c not in {*head, "note"}], "note"]]
+    return _ranked(table, ["kind"])
+
+
+def kind_of(model: str, kinds: Mapping[str, str] | None = None) -> str:
+    """Return "comparator" or "model"."""
+    default = "comparator" if model in COMPARATORS else "model"
+    return default if kinds is None else kinds.get(model, default)
+
+
+def _ranked(table: pd.DataFrame, first: list[str]) -> pd.DataFrame:
+    order = table.assign(_kind=table["kind"].map({"model": 0, "comparator": 1}).fillna(2))
+    keys = [("_kind" if key == "kind" else key) for key in first]
+    order = order.sort_values(
+        [*keys, "c_harrell", "model"],
+        ascending=[*[True] * len(keys), False, True],
+        kind="stable",
+        na_position="last",
+    )
+    return order.drop(columns="_kind").reset_index(drop=True)
+
+
+def _metric_cells(run: Evaluation, model: str, horizons_years: Sequence[float]) -> dict[str, object]:
+    result, sheet = run.results.get(model), run.sheets.get(model)
+    available = np.zeros(len(run.patients), dtype=bool) if sheet is None else sheet.available
+    cells: dict[str, object] = {
+        "patients": int(available.sum()),
+        "events": int(run.design.event[available].sum()),
+        "repeats": 0 if sheet is None else sheet.block.shape[0],
+    }
+    for name in metric_names(horizons_years):
+        low, high = (np.nan, np.nan) if result is None else result.interval(name)
+        cells[name] = np.nan if result is None else result.estimate(name)
+        cells[f"{name}_low"], cells[f"{name}_high"] = low, high
+    cells["ibs_reference"] = np.nan if result is None else result.estimate("ibs_reference")
+    calibration = run.calibrations.get(model)
+    cells["calibration_horizon"] = run.main_horizon
+    for label, attribute in (("calibration_slope", "slope"), ("oe", "oe")):
+        for end in ("", "_low", "_high"):
+            cells[label + end] = np.nan if calibration is None else getattr(calibration, attribute + end)
+    for label in ("ici", "e50", "e90"):
+        cells[label] = np.nan if calibration is None else getattr(calibration, label)
+    return cells
+
+
+def _notes(run: Evaluation, model: str) -> list[str]:
+    if model not in run.results:
+        return ["no predictions"]
+    return [*run.results[model].notes, *run.calibrations[model].notes]
+
+
+def _median_features(selected: pd.DataFrame | None) -> dict[str, float]:
+    if selected is None or selected.empty:
+        return {}
+    counts = selected.groupby(["model", "repeat", "fold"])["feature"].nunique()
+    return {str(k): float(v) for k, v in counts.groupby("model").median().items()}
+
+
+def _failures(notes: pd.DataFrame | None) -> dict[str, str]:
+    if notes is None or notes.empty:
+        return {}
+    found = {}
+    for model, part in notes.groupby("model", sort=True):
+        reasons = sorted(set(part["reason"].astype(str)))
+        more = f" (and {len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
+        found[str(model)] = f"{len(part)} fits failed: {reasons[0]}{more}"
+    return found
+
+
+def comparisons(
+    predictions: pd.DataFrame,
+    outcome: pd.DataFrame,
+    horizons_years: Sequence[float],
+    n_boot: int = N_BOOT,
+    seed: int = 0,
+    kinds: Mapping[str, str] | None = None,
+    metrics: Sequence[str] = COMPARED,
+    cohort: str = "training",
+    evaluation: Evaluation | None = None,
+) -> pd.DataFrame:
+    """Paired differences of each model and each comparator: the same draws of patients for both.
+
+    Where two models lack predictions for different patients, both are computed on what they share.
+
+    Returns
+    -------
+    DataFrame
+        cohort, model, comparator, metric, difference (model minus comparator; better is > 0 for C, < 0 for the
+        Brier score), low, high, p (two-sided bootstrap, at least 2/(n_boot + 1)), patients, note.
+    """
+    run = evaluation or evaluate_models(predictions, outcome, horizons_years, n_boot, seed)
+    names = sorted(run.sheets)
+    rows = []
+    for model in [m for m in names if kind_of(m, kinds) == "model"]:
+        for other in [m for m in names if kind_of(m, kinds) == "comparator"]:
+            a, b, shared, note = _on_shared(run, model, other)
+            for metric in metrics:
+                difference = a.values[metric] - b.values[metric]
+                low, high = percentile_interval(difference)
+                rows.append(
+                    {
+                        "cohort": cohort,
+                        "model": model,
+                        "comparator": other,
+                        "metric": metric,
+                        "difference": float(difference[0]),
+                        "low": low,
+                        "high": high,
+                        "p": bootstrap_p(difference),
+                        "patients": shared,
+                        "note": note,
+                    }
+                )
+    columns = ["cohort", "model", "comparator", "metric", "difference", "low", "high", "p", "patients", "note"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _on_shared(run: Evaluation, model: str, other: str) -> tuple[Result, Result, int, str]:
+    first, second = run.sheets[model], run.sheets[other]
+    if first.block.shape == second.block.shape:
+        if np.array_equal(first.block, second.block):
+            return run.results[model], run.results[other], int(first.available.sum()), ""
+        a, b = first.restricted(second.block), second.restricted(first.block)
+        shared = int(a.available.sum())
+        return evaluate(a, run.design), evaluate(b, run.design), shared, "on the predictions that both have"
+    note = "not computed: the two have different repeats"
+    empty = {name: np.full(len(run.design.weights), np.nan) for name in run.results[model].values}
+    return Result(empty, []), Result(empty, []), 0, note
+
+
+def bootstrap_p(difference: np.ndarray) -> float:
+    """Two-sided p: twice the smaller share of replicates on one side of 0, with one added."""
+    draws = difference[1:][np.isfinite(difference[1:])]
+    if not len(draws) or not np.isfinite(difference[0]):
+        return np.nan
+    below, above = 1 + (draws <= 0).sum(), 1 + (draws >= 0).sum()
+    return float(min(1.0, 2.0 * min(below, above) / (len(draws) + 1)))
+
+
+def evaluate_validation(
+    predictions: pd.DataFrame,
+    outcomes: Mapping[str, pd.DataFrame],
+    horizons_years: Sequence[float],
+    n_boot: int = N_BOOT,
+    seed: int = 0,
+    main_horizon: float | None = None,
+) -> dict[tuple[str, str], Evaluation]:
+    """Evaluate frozen models per (cohort, adaptation).
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        model, cohort, adaptation, patient, risk, survival columns, features_missing.
+    outcomes : mapping of cohort to DataFrame (index = patient; os_time, os_event)
+    """
+    found = {}
+    for (cohort, adaptation), part in predictions.groupby(["cohort", "adaptation"], sort=True):
+        if cohort not in outcomes:
+            raise InputError(f"there is no outcome table for the validation cohort {cohort}")
+        found[(str(cohort), str(adaptation))] = evaluate_models(
+            part, outcomes[cohort], horizons_years, n_boot, seed, main_horizon
+        )
+    return found
+
+
+def validation_table(
+    predictions: pd.DataFrame,
+    outcomes: Mapping[str, pd.DataFrame],
+    horizons_years: Sequence[float],
+    n_boot: int = N_BOOT,
+    seed: int = 0,
+    kinds: Mapping[str, str] | None = None,
+    main_horizon: float | None = None,
+    evaluations: Mapping[tuple[str, str], Evaluation] | None = None,
+) -> pd.DataFrame:
+    """Return the metrics of each frozen model in each validation cohort.
+
+    Returns
+    -------
+    DataFrame
+        cohort, adaptation, model, kind, patients, events, features_missing (largest over patients), metrics
+        and calibration as in :func:`leaderboard`, note. Sorted by cohort, kind, falling C, name.
+    """
+    runs = evaluations or evaluate_validation(predictions, outcomes, horizons_years, n_boot, seed, main_horizon)
+    missing = (
+        predictions.groupby(["cohort", "adaptation", "model"])["features_missing"].max()
+        if "features_missing" in predictions
+        else pd.Series(dtype=float)
+    )
+    rows = []
+    for (cohort, adaptation), run in runs.items():
+        for model in run.sheets:
+            row: dict[str, object] = {"cohort": cohort, "adaptation": adaptation, "model": model}
+            row["kind"] = kind_of(model, kinds)
+            cells = _metric_cells(run, model, horizons_years)
+            del cells["repeats"]
+            row |= {"patients": cells.pop("patients"), "events": cells.pop("events")}
+            count = missing.get((cohort, adaptation, model), np.nan)
+            row["features_missing"] = int(count) if np.isfinite(count) else pd.NA
+            rows.append(row | cells | {"note": "; ".join(_notes(run, model))})
+    if not rows:
+        return pd.DataFrame(columns=["cohort", "adaptation", "model", "kind", "patients", "events"])
+    return _ranked(pd.DataFrame(rows), ["cohort", "kind"])
+
+
+def validation_comparisons(
+    predictions: pd.DataFrame,
+    outcomes: Mapping[str, pd.DataFrame],
+    horizons_years: Sequence[float],
+    n_boot: int = N_BOOT,
+    seed: int = 0,
+    kinds: Mapping[str, str] | None = None,
+    metrics: Sequence[str] = COMPARED,
+    evaluations: Mapping[tuple[str, str], Evaluation] | None = None,
+) -> pd.DataFrame:
+    """Paired differences in each validation cohort; comparators are taken from any adaptation of it.
+
+    Comparators without expression (age, clinical, ...) usually carry the adaptation "none"; they are compared
+    with the models of every adaptation of the same cohort.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`comparisons`, with the column adaptation (of the model) after cohort.
+    """
+    runs = evaluations or evaluate_validation(predictions, outcomes, horizons_years, n_boot, seed)
+    tables = []
+    for (cohort, adaptation), run in runs.items():
+        sheets, results = dict(run.sheets), dict(run.results)
+        for (other_cohort, _), other in runs.items():
+            if other_cohort != cohort:
+                continue
+            for name in other.sheets:
+                if kind_of(name, kinds) == "comparator" and name not in sheets:
+                    sheets[name], results[name] = other.sheets[name], other.results[name]
+        joint = Evaluation(run.design, run.patients, sheets, results, {}, run.main_horizon)
+        part = comparisons(predictions, outcomes[cohort], horizons_years, n_boot, seed, kinds, metrics, cohort, joint)
+        part.insert(1, "adaptation", adaptation)
+        tables.append(part)
+    filled = [t for t in tables if len(t)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()

@@ -1,0 +1,271 @@
+"""Kaplan-Meier, log-rank, restricted mean and a small Cox fit, in plain NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+DAYS_PER_YEAR = 365.25
+_Z = float(stats.norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class KaplanMeier:
+    """A Kaplan-Meier curve at the distinct observed times.
+
+    Attributes
+    ----------
+    time, survival : ndarray, shape (k,)
+    at_risk, events, censored : ndarray, shape (k,)
+    std_error : ndarray, shape (k,)
+        Greenwood's standard error of log S(t).
+    """
+
+    time: np.ndarray
+    survival: np.ndarray
+    at_risk: np.ndarray
+    events: np.ndarray
+    censored: np.ndarray
+    std_error: np.ndarray
+
+    def at(self, times: np.ndarray | float) -> np.ndarray:
+        """S(t), right-continuous; the last value is carried beyond the last time."""
+        index = np.searchsorted(self.time, np.asarray(times, dtype=float), side="right")
+        return np.concatenate(([1.0], self.survival))[index]
+
+    def before(self, times: np.ndarray | float) -> np.ndarray:
+        """S(t-), the value just before t."""
+        index = np.searchsorted(self.time, np.asarray(times, dtype=float), side="left")
+        return np.concatenate(([1.0], self.survival))[index]
+
+    def interval(self, times: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        """95% log-log limits of S(t); NaN where S(t) is 0, (1, 1) before the first event."""
+        index = np.searchsorted(self.time, np.asarray(times, dtype=float), side="right")
+        s = np.concatenate(([1.0], self.survival))[index]
+        se = np.concatenate(([0.0], self.std_error))[index]
+        low, high = np.where(s >= 1, 1.0, np.nan), np.where(s >= 1, 1.0, np.nan)
+        inside = (s > 0) & (s < 1)
+        log_s = np.log(np.where(inside, s, 0.5))
+        spread = _Z * np.where(inside, se, 0.0) / np.abs(log_s)
+        low = np.where(inside, np.exp(log_s * np.exp(spread)), low)
+        high = np.where(inside, np.exp(log_s * np.exp(-spread)), high)
+        return low, high
+
+    def number_at_risk(self, times: np.ndarray | float) -> np.ndarray:
+        """Patients with time >= t."""
+        index = np.searchsorted(self.time, np.asarray(times, dtype=float), side="left")
+        return np.concatenate((self.at_risk, [0]))[index]
+
+
+def kaplan_meier(time: np.ndarray, event: np.ndarray) -> KaplanMeier:
+    """Kaplan-Meier estimate; at equal times events come before censoring.
+
+    Parameters
+    ----------
+    time : ndarray, shape (n,)
+        Days.
+    event : ndarray of bool, shape (n,)
+    """
+    time, event = np.asarray(time, dtype=float), np.asarray(event, dtype=bool)
+    distinct, inverse, count = np.unique(time, return_inverse=True, return_counts=True)
+    events = np.bincount(inverse, weights=event, minlength=len(distinct)).astype(int)
+    at_risk = len(time) - np.concatenate(([0], np.cumsum(count)[:-1])).astype(int)
+    survival = np.cumprod(1.0 - events / at_risk)
+    alive = at_risk - events
+    term = np.where(alive > 0, events / (at_risk * np.where(alive > 0, alive, 1.0)), np.inf)
+    term[events == 0] = 0.0
+    return KaplanMeier(distinct, survival, at_risk, events, count - events, np.sqrt(np.cumsum(term)))
+
+
+def censoring_curve(time: np.ndarray, event: np.ndarray) -> KaplanMeier:
+    """Kaplan-Meier estimate of the censoring distribution G, events before censoring at equal times.
+
+    A patient who dies at t is no longer at risk of being censored at t, so the risk set of G at t is
+    n(t) - d(t). With this convention S(t) * G(t) is exactly the share of patients with time > t.
+    """
+    km = kaplan_meier(time, event)
+    at_risk = km.at_risk - km.events
+    safe = np.where(at_risk > 0, at_risk, 1)
+    survival = np.cumprod(1.0 - km.censored / safe)
+    alive = at_risk - km.censored
+    term = np.where(alive > 0, km.censored / (safe * np.where(alive > 0, alive, 1.0)), np.inf)
+    term[km.censored == 0] = 0.0
+    return KaplanMeier(km.time, survival, at_risk, km.censored, km.events, np.sqrt(np.cumsum(term)))
+
+
+@dataclass(frozen=True)
+class LogRank:
+    """A log-rank test over g groups: chi2 with g - 1 degrees of freedom, p, observed and expected deaths."""
+
+    chi2: float
+    p: float
+    observed: np.ndarray
+    expected: np.ndarray
+
+
+def logrank_test(time: np.ndarray, event: np.ndarray, group: np.ndarray, rho: float = 0.0) -> LogRank:
+    """Log-rank test (rho = 0) or the G-rho family of Harrington and Fleming.
+
+    Parameters
+    ----------
+    time, event, group : ndarray, shape (n,)
+    rho : float
+        Weights S(t-)**rho of the pooled Kaplan-Meier curve; 1 is Peto and Peto's test.
+
+    Returns
+    -------
+    LogRank
+        chi2 and p are NaN with fewer than two groups or no information.
+
+    References
+    ----------
+    Harrington and Fleming, Biometrika 1982, doi:10.1093/biomet/69.3.553
+    """
+    time, event = np.asarray(time, dtype=float), np.asarray(event, dtype=bool)
+    levels, code = np.unique(np.asarray(group), return_inverse=True)
+    km = kaplan_meier(time, event)
+    at = km.time[km.events > 0]
+    risk = np.stack([(code == g).sum() - np.searchsorted(np.sort(time[code == g]), at) for g in range(len(levels))])
+    deaths = np.stack(
+        [np.bincount(np.searchsorted(at, time[event & (code == g)]), minlength=len(at)) for g in range(len(levels))]
+    )
+    n, d = risk.sum(0), deaths.sum(0)
+    weight = km.before(at) ** rho
+    expected = (weight * d * risk / n).sum(1)
+    observed = (weight * deaths).sum(1)
+    factor = np.where(n > 1, weight**2 * d * (n - d) / np.where(n > 1, n - 1, 1), 0.0)
+    share = risk / n
+    variance = np.diag((factor * share).sum(1)) - (factor * share) @ share.T
+    if len(levels) < 2 or not len(at):
+        return LogRank(np.nan, np.nan, observed, expected)
+    difference = (observed - expected)[:-1]
+    try:
+        chi2 = float(difference @ np.linalg.solve(variance[:-1, :-1], difference))
+    except np.linalg.LinAlgError:
+        chi2 = np.nan
+    return LogRank(chi2, float(stats.chi2.sf(chi2, len(levels) - 1)), observed, expected)
+
+
+def restricted_mean(time: np.ndarray, event: np.ndarray, tau: float) -> tuple[float, float]:
+    """Restricted mean survival time to ``tau`` and its standard error, in the unit of ``time``.
+
+    NaN when tau lies beyond the last observed time and the curve has not reached 0: the area is not known.
+
+    References
+    ----------
+    Royston and Parmar, BMC Med Res Methodol 2013, doi:10.1186/1471-2288-13-152
+    """
+    km = kaplan_meier(time, event)
+    if tau > km.time[-1] and km.survival[-1] > 0:
+        return np.nan, np.nan
+    inside = km.time < tau
+    edges = np.concatenate(([0.0], km.time[inside], [tau]))
+    area = np.concatenate(([1.0], km.survival[inside])) * np.diff(edges)
+    remaining = np.cumsum(area[::-1])[::-1][1:]  # area to the right of each event time
+    d, n = km.events[inside], km.at_risk[inside]
+    alive = n > d
+    variance = np.where(alive, remaining**2 * d / (n * np.where(alive, n - d, 1.0)), 0.0).sum()
+    return float(area.sum()), float(np.sqrt(variance))
+
+
+@dataclass(frozen=True)
+class CoxFit:
+    """An unpenalised Cox fit (Efron ties).
+
+    ``coef`` (p,), ``covariance`` (p, p), ``loglik`` and ``loglik_null``; ``hazard_time`` and ``hazard`` are the
+    cumulative baseline hazard at x = 0; ``converged`` is False for a separated or singular problem.
+    """
+
+    coef: np.ndarray
+    covariance: np.ndarray
+    loglik: float
+    loglik_null: float
+    hazard_time: np.ndarray
+    hazard: np.ndarray
+    converged: bool
+
+    @property
+    def std_error(self) -> np.ndarray:
+        """Standard errors of the coefficients, shape (p,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def baseline(self, time: float) -> float:
+        """Cumulative baseline hazard at ``time``."""
+        index = int(np.searchsorted(self.hazard_time, time, side="right"))
+        return float(self.hazard[index - 1]) if index else 0.0
+
+
+def fit_cox(x: np.ndarray, time: np.ndarray, event: np.ndarray, max_iter: int = 50, ridge: float = 0.0) -> CoxFit:
+    """Fit a Cox model by Newton steps with halving, ties after Efron.
+
+    Meant for the few-column models of evaluation (calibration, hazard ratios).
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, p)
+    time, event : ndarray, shape (n,)
+    ridge : float
+        Penalty ridge/2 * |coef|^2 on the columns as given.
+    """
+    x = np.asarray(x, dtype=float)
+    if x.ndim == 1:
+        x = x[:, None]
+    time, event = np.asarray(time, dtype=float), np.asarray(event, dtype=bool)
+    order = np.argsort(-time, kind="stable")
+    mean = x.mean(0)
+    x, time, event = x[order] - mean, time[order], event[order]
+    n, p = x.shape
+    # Events in descending time; risk set of an event = all rows up to the last row with the same time.
+    rows = np.flatnonzero(event)
+    last = np.searchsorted(-time, -time[rows], side="right") - 1
+    _, group, tied = np.unique(last, return_inverse=True, return_counts=True)
+    starts = np.concatenate(([0], np.cumsum(tied)[:-1])).astype(int)
+    fraction = (np.arange(len(rows)) - starts[group]) / tied[group]
+
+    def pieces(beta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+        eta = x @ beta
+        top = eta.max() if n else 0.0
+        w = np.exp(eta - top)
+        wx = w[:, None] * x
+        s0, s1 = np.cumsum(w), np.cumsum(wx, axis=0)
+        s2 = np.cumsum(wx[:, :, None] * x[:, None, :], axis=0)
+        t0 = np.add.reduceat(w[rows], starts)[group]
+        t1 = np.add.reduceat(wx[rows], starts, axis=0)[group]
+        t2 = np.add.reduceat(wx[rows][:, :, None] * x[rows][:, None, :], starts, axis=0)[group]
+        d0 = s0[last] - fraction * t0
+        d1 = (s1[last] - fraction[:, None] * t1) / d0[:, None]
+        d2 = (s2[last] - fraction[:, None, None] * t2) / d0[:, None, None]
+        loglik = float(eta[rows].sum() - (np.log(d0) + top).sum() - 0.5 * ridge * beta @ beta)
+        score = x[rows].sum(0) - d1.sum(0) - ridge * beta
+        information = (d2 - d1[:, :, None] * d1[:, None, :]).sum(0) + ridge * np.eye(p)
+        return loglik, score, information, np.exp(-top) / d0
+
+    nan = np.full((p, p), np.nan)
+    beta = np.zeros(p)
+    if not len(rows):
+        return CoxFit(np.full(p, np.nan), nan, np.nan, np.nan, np.array([]), np.array([]), False)
+    loglik, score, information, jumps = pieces(beta)
+    null, converged = loglik, False
+    for _ in range(max_iter):
+        if np.linalg.matrix_rank(information) < p:
+            break
+        step = np.linalg.solve(information, score)
+        for _halving in range(30):
+            trial = pieces(beta + step)
+            if np.isfinite(trial[0]) and trial[0] >= loglik - 1e-12 * abs(loglik):
+                break
+            step = step / 2
+        gain = trial[0] - loglik
+        beta = beta + step
+        loglik, score, information, jumps = trial
+        if abs(gain) <= 1e-11 * (abs(loglik) + 1) and np.abs(step).max() < 1e-7 * (1 + np.abs(beta).max()):
+            converged = True
+            break
+    covariance = np.linalg.inv(information) if np.linalg.matrix_rank(information) == p else nan
+    if np.abs(beta * x.std(0)).max() > 15:  # separation: the likelihood has no maximum
+        converged = False
+    hazard_time = time[rows][::-1]
+    hazard = np.cumsum(jumps[::-1]) * np.exp(-mean @ beta)
+    return CoxFit(beta, covariance, loglik, null, hazard_time, hazard, converged)

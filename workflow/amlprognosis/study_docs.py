@@ -56,7 +56,7 @@ def readme_text(current: str) -> str:
 def _sections(model: type[BaseModel], name: str) -> Iterator[tuple[str, type[BaseModel]]]:
     yield name, model
     for key, field in model.model_fields.items():
-        for inner in _models(field.annotation):
+        for inner in models_in(field.annotation):
             place = f"{name}.{key}" if name != "study" else key
             if get_origin(field.annotation) is dict:
                 place += ".<name>"
@@ -65,10 +65,11 @@ def _sections(model: type[BaseModel], name: str) -> Iterator[tuple[str, type[Bas
             yield from _sections(inner, label)
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Sections that an annotation speaks of, such as the members of a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for argument in get_args(annotation) for model in _models(argument)]
+    return [model for argument in get_args(annotation) for model in models_in(argument)]
 
 
 def _type(annotation: Any) -> str:

@@ -1,0 +1,145 @@
+"""The configuration: one description, refused typos, errors that name key and remedy."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from amlprognosis.errors import InputError
+from amlprognosis.study import GROUPS, MODEL_LABELS, Study, check_files, horizon_days, load_study
+from amlprognosis.study_docs import models_in, readme_text, schema_text
+
+ROOT = Path(__file__).parents[3]
+
+
+def minimal() -> dict:
+    return {
+        "study": "x",
+        "title": "t",
+        "cohorts": {
+            "A": {
+                "role": "training",
+                "source": {
+                    "type": "tables",
+                    "expression": "e.tsv",
+                    "scale": "log2",
+                    "clinical": "c.tsv",
+                    "clinical_id": "id",
+                },
+                "clinical": {"os_time": {"column": "t", "unit": "days"}, "os_event": {"column": "e"}},
+            }
+        },
+    }
+
+
+def changed(path: str, value: object) -> dict:
+    study = copy.deepcopy(minimal())
+    place = study
+    *parents, last = path.split(".")
+    for part in parents:
+        place = place.setdefault(part, {})
+    place[last] = value
+    return study
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("titel", "x", r"study.yaml: titel: unknown key; did you mean 'title'\?"),
+        ("cohorts.A.source.expresion", "x", r"cohorts.A.source.expresion: unknown key; did you mean 'expression'\?"),
+        ("cohorts.A.clinical.os_time.unit", "weeks", r"os_time.unit: .*'days', 'months' or 'years' \(given: 'weeks'\)"),
+        ("cohorts.A.source.type", "ftp", r"cohorts.A.source.type: must be one of tables, geo, gdc"),
+        ("models.gene_index.scren_p", 1, r"models.gene_index.scren_p: unknown key; did you mean 'screen_p'\?"),
+        ("models.run", ["rsf"], r"models.run.0: .*\(given: 'rsf'\)"),
+        ("cohorts.A.role", "validation", r"exactly one cohort must have role: training \(found none\)"),
+        ("cohorts.A.clinical", None, r"cohorts.A: clinical is needed for this source"),
+        ("cohorts.A.clinical.os_event.dead", ["0"], r"cannot mean both dead and alive"),
+        ("crossvalidation.folds", 1, r"crossvalidation.folds: .*greater than or equal to 2 \(given: 1\)"),
+        ("evaluation.main_horizon_years", 4, r"main_horizon_years must be one of"),
+        ("cohorts.A.source.clinical_id", None, r"cohorts.A.source.clinical_id: "),
+    ],
+)
+def test_faults_name_file_key_and_remedy(path: str, value: object, expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
+        load_study(changed(path, value), name="study.yaml")
+
+
+def test_missing_key_is_named() -> None:
+    study = minimal()
+    del study["cohorts"]["A"]["source"]["clinical"]
+    with pytest.raises(InputError, match=r"cohorts.A.source.clinical: this key is needed"):
+        load_study(study)
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such study file"):
+        load_study(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1")
+    with pytest.raises(InputError, match=r"bad.yaml: not a YAML file"):
+        load_study(tmp_path / "bad.yaml")
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(InputError, match="a study is a mapping"):
+        load_study(tmp_path / "list.yaml")
+
+
+def test_missing_data_files_are_all_named(tmp_path: Path) -> None:
+    study = load_study(changed("data_root", str(tmp_path)))
+    with pytest.raises(InputError) as caught:
+        check_files(study, name="study.yaml")
+    assert "cohorts.A.source.expression: no such file or folder" in str(caught.value)
+    assert "cohorts.A.source.clinical: no such file or folder" in str(caught.value)
+    (tmp_path / "e.tsv").touch()
+    (tmp_path / "c.tsv").touch()
+    check_files(study)
+
+
+def test_every_model_belongs_to_one_group_and_has_a_label() -> None:
+    names = [name for group in GROUPS.values() for name in group]
+    assert sorted(names) == sorted(MODEL_LABELS)
+    assert len(set(names)) == len(names)
+
+
+def test_fingerprint_changes_with_its_section_only() -> None:
+    one, other = load_study(minimal()), load_study(changed("seed", 9))
+    assert one.fingerprint("seed") != other.fingerprint("seed")
+    assert one.fingerprint("models") == other.fingerprint("models")
+    assert json.loads(one.fingerprint("cohorts.A.role"))["cohorts.A.role"] == "training"
+
+
+def test_locations() -> None:
+    study = load_study(changed("data_root", "data"))
+    assert study.location("https://host/geo/") == "https://host/geo"
+    assert study.location("file://mirror/geo") == "data/mirror/geo"
+    assert study.location("/abs/geo") == "/abs/geo"
+    assert horizon_days(2) == 730.5
+
+
+def test_every_key_is_described() -> None:
+    def described(model: type[BaseModel]) -> None:
+        for key, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{key}"
+            for inner in models_in(field.annotation):
+                described(inner)
+
+    described(Study)
+
+
+def test_generated_documents_have_not_drifted() -> None:
+    readme = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    assert readme_text(readme) == readme, "run `make docs`"
+    assert (ROOT / "config" / "schema.json").read_text(encoding="utf-8") == schema_text(), "run `make docs`"
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*(ROOT / "config").rglob("*.yaml"), *(ROOT / "tests" / "workflow").glob("*.yaml")]),
+    ids=lambda p: p.name,
+)
+def test_shipped_studies_are_valid(path: Path) -> None:
+    assert load_study(path).study
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["title"]

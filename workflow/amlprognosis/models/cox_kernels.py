@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -265,7 +266,7 @@ def univariate_cox(
         with ThreadPoolExecutor(workers) as pool:
             jobs = [
                 pool.submit(_screen_rows, rows, sets.order, sets.event, sets.starts, efron, out, status, int(a), int(b))
-                for a, b in zip(borders[:-1], borders[1:], strict=True)
+                for a, b in pairwise(borders)
             ]
             for job in jobs:
                 job.result()
@@ -453,7 +454,8 @@ def fit_cox(
     penalty = max(ridge, 1e-6 * eigenvalues.max(initial=0.0)) if singular else ridge
     eye = np.eye(n_columns)
     status, iterations = "not converged", 0
-    for iterations in range(1, max_iter + 1):
+    while iterations < max_iter:
+        iterations += 1
         pushed = gradient - penalty * beta
         step = np.linalg.solve(hessian + (penalty + 1e-14) * eye, pushed)
         objective = loglik - 0.5 * penalty * beta @ beta

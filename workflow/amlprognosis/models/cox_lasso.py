@@ -92,10 +92,9 @@ def _penalty(beta, factor, lam, alpha):
 
 
 @njit(cache=True, nogil=True)
-def _path(x, event, starts, factor, lambdas, alpha, tolerance, max_active, betas, logliks):
-    """Fit the whole path; x is (p, n), standardized. Returns the number of lambdas done."""
+def _path(x, event, starts, factor, lambdas, alpha, tolerance, max_active, null, beta, previous, betas, logliks):
+    """Fit along lambdas from warm start ``beta`` (changed in place); x is (p, n). Returns the number done."""
     p, n = x.shape
-    beta = np.zeros(p)
     eta = np.zeros(n)
     gradient = np.empty(n)
     weight = np.empty(n)
@@ -103,12 +102,14 @@ def _path(x, event, starts, factor, lambdas, alpha, tolerance, max_active, betas
     curvature = np.empty(p)
     old_beta = np.empty(p)
     active = np.zeros(p, dtype=np.bool_)
+    for j in range(p):
+        if beta[j] != 0.0:
+            active[j] = True
+            _add(eta, x[j], beta[j])
     loglik = _breslow(eta, event, starts, gradient, weight)
-    null = loglik
     slopes = np.empty(p)
     for j in range(p):
         slopes[j] = _dot(x[j], gradient) / n
-    previous = lambdas[0]
     for step in range(lambdas.size):
         lam = lambdas[step]
         # Sequential strong rule (Tibshirani 2012, doi:10.1111/j.1467-9868.2011.01004.x), checked by KKT below.
@@ -303,29 +304,69 @@ def lasso_path(
     InputError
         If penalties are not positive and descending, nobody died, or a value is not finite.
     """
-    x = np.asarray(x, dtype=np.float64)
     lambdas = np.ascontiguousarray(lambdas, dtype=np.float64)
-    if x.ndim != 2 or not np.isfinite(x).all():
-        raise InputError("x must be 2D (n, p) and finite; impute before fitting")
     if lambdas.size == 0 or (lambdas <= 0).any() or (np.diff(lambdas) > 0).any():
         raise InputError("lambdas must be positive and descending")
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha must lie in [0, 1], got {alpha}")
-    sets = risk_sets(time, event)
-    if not sets.event.any():
-        raise InputError("nobody died: a Cox model needs at least one event")
-    z, scale = _standardize(x)
-    columns = np.ascontiguousarray(z[sets.order].T)
-    n_columns = columns.shape[0]
-    factor = np.ones(n_columns) if penalty_factor is None else np.ascontiguousarray(penalty_factor, dtype=np.float64)
-    betas, logliks = np.zeros((lambdas.size, n_columns)), np.zeros(lambdas.size)
-    limit = n_columns if max_active is None else int(max_active)
-    done = _path(
-        columns, sets.event, sets.starts, factor, lambdas, float(alpha), float(tolerance), limit, betas, logliks
-    )
-    null = float(_loglik_rows(np.zeros((1, len(x))), sets.event, sets.starts)[0])
-    betas = betas[:done]
-    return LassoPath(lambdas[:done], betas / scale, logliks[:done], null, (betas != 0).sum(axis=1))
+    runner = _Runner(x, time, event, alpha, penalty_factor, tolerance, max_active)
+    coefficients, logliks = runner.run(lambdas)
+    done = lambdas[: len(logliks)]
+    return LassoPath(done, coefficients, logliks, runner.null, (coefficients != 0).sum(axis=1))
+
+
+class _Runner:
+    """A path that is fitted piece by piece, each piece starting where the last one ended."""
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        time: np.ndarray,
+        event: np.ndarray,
+        alpha: float,
+        penalty_factor: np.ndarray | None,
+        tolerance: float,
+        max_active: int | None,
+    ):
+        x = np.asarray(x, dtype=np.float64)
+        if x.ndim != 2 or not np.isfinite(x).all():
+            raise InputError("x must be 2D (n, p) and finite; impute before fitting")
+        self.sets = risk_sets(time, event)
+        if not self.sets.event.any():
+            raise InputError("nobody died: a Cox model needs at least one event")
+        z, self.scale = _standardize(x)
+        self.columns = np.ascontiguousarray(z[self.sets.order].T)
+        n_columns = self.columns.shape[0]
+        self.factor = (
+            np.ones(n_columns) if penalty_factor is None else np.ascontiguousarray(penalty_factor, dtype=np.float64)
+        )
+        self.alpha, self.tolerance = float(alpha), float(tolerance)
+        self.max_active = n_columns if max_active is None else int(max_active)
+        self.null = float(_loglik_rows(np.zeros((1, len(x))), self.sets.event, self.sets.starts)[0])
+        self.beta = np.zeros(n_columns)
+        self.previous = np.nan
+        self.stopped = False
+
+    def run(self, lambdas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Go on along ``lambdas``; gives coefficients (k, p) on the input scale and log likelihoods (k,)."""
+        betas, logliks = np.zeros((lambdas.size, self.beta.size)), np.zeros(lambdas.size)
+        done = _path(
+            self.columns,
+            self.sets.event,
+            self.sets.starts,
+            self.factor,
+            lambdas,
+            self.alpha,
+            self.tolerance,
+            self.max_active,
+            self.null,
+            self.beta,
+            lambdas[0] if np.isnan(self.previous) else self.previous,
+            betas,
+            logliks,
+        )
+        self.previous, self.stopped = float(lambdas[done - 1]), done < lambdas.size
+        return betas[:done] / self.scale, logliks[:done]
 
 
 def breslow_loglik(eta: np.ndarray, time: np.ndarray, event: np.ndarray) -> np.ndarray:
@@ -397,6 +438,8 @@ def lasso_cv(
     penalty_factor: np.ndarray | None = None,
     tolerance: float = 1e-10,
     max_active: int | None = None,
+    fold_tolerance: float = 1e-8,
+    patience: int | None = None,
 ) -> LassoCV:
     """Choose the penalty by the cross-validated partial likelihood (Verweij 1993, doi:10.1002/sim.4780122407).
 
@@ -409,6 +452,11 @@ def lasso_cv(
         Fold of each patient. A fold without deaths has weight 0.
     x, time, event, lambdas, alpha, penalty_factor, tolerance, max_active
         As for :func:`lasso_path`.
+    fold_tolerance : float
+        Tolerance of the folds' fits, of which only the deviance is used.
+    patience : int, optional
+        Stop once this many penalties beyond the best one brought nothing better (the dense end of a path takes
+        most of the time). None = the whole path.
 
     Returns
     -------
@@ -416,27 +464,48 @@ def lasso_cv(
     """
     x = np.asarray(x, dtype=np.float64)
     time, event, folds = np.asarray(time, dtype=np.float64), np.asarray(event, dtype=bool), np.asarray(folds)
-    path = lasso_path(x, time, event, lambdas, alpha, penalty_factor, tolerance, max_active)
-    lambdas = path.lambdas
-    labels = np.unique(folds)
-    deviance, weights = np.empty((labels.size, lambdas.size)), np.empty(labels.size)
-    for row, label in enumerate(labels):
+    lambdas = np.ascontiguousarray(lambdas, dtype=np.float64)
+    whole = _Runner(x, time, event, alpha, penalty_factor, tolerance, max_active)
+    parts = []
+    for label in np.unique(folds):
         kept = folds != label
-        part = lasso_path(x[kept], time[kept], event[kept], lambdas, alpha, penalty_factor, tolerance, max_active)
-        coefficients = part.coefficients
-        if len(coefficients) < lambdas.size:
+        if event[~kept].any():
+            runner = _Runner(x[kept], time[kept], event[kept], alpha, penalty_factor, fold_tolerance, max_active)
+            parts.append((kept, runner))
+    weights = np.array([event[~kept].sum() for kept, _ in parts], dtype=np.float64)
+    saturated = saturated_loglik(time, event)
+    saturated_parts = [saturated_loglik(time[kept], event[kept]) for kept, _ in parts]
+    block = lambdas.size if patience is None else max(int(patience) // 2, 1)
+    last = [np.zeros(x.shape[1])] * len(parts)
+    fits: list[tuple[np.ndarray, np.ndarray]] = []
+    deviances: list[np.ndarray] = []
+    for start in range(0, lambdas.size, block):
+        fits.append(whole.run(lambdas[start : start + block]))
+        piece = lambdas[start : start + len(fits[-1][1])]
+        deviance = np.empty((len(parts), piece.size))
+        for row, (kept, runner) in enumerate(parts):
             # A fold that saturated earlier keeps its last fit.
-            coefficients = np.vstack(
-                [coefficients, np.repeat(coefficients[-1:], lambdas.size - len(coefficients), axis=0)]
-            )
-        eta = x @ coefficients.T
-        whole = saturated_loglik(time, event) - breslow_loglik(eta, time, event)
-        train = saturated_loglik(time[kept], event[kept]) - breslow_loglik(eta[kept], time[kept], event[kept])
-        weights[row] = event[~kept].sum()
-        deviance[row] = 2 * (whole - train) / max(weights[row], 1.0)
-    mean = np.average(deviance, axis=0, weights=weights)
-    counted = int((weights > 0).sum())
-    se = np.sqrt(np.average((deviance - mean) ** 2, axis=0, weights=weights) / max(counted - 1, 1))
+            coefficients = np.empty((0, x.shape[1])) if runner.stopped else runner.run(piece)[0]
+            last[row] = coefficients[-1] if len(coefficients) else last[row]
+            rest = np.repeat(last[row][None], piece.size - len(coefficients), axis=0)
+            eta = x @ np.vstack([coefficients, rest]).T
+            gap = saturated - breslow_loglik(eta, time, event)
+            gap -= saturated_parts[row] - breslow_loglik(eta[kept], time[kept], event[kept])
+            deviance[row] = 2 * gap / weights[row]
+        deviances.append(deviance)
+        mean = np.average(np.hstack(deviances), axis=0, weights=weights)
+        if whole.stopped or (patience is not None and mean.size - 1 - int(np.argmin(mean)) >= patience):
+            break
+    coefficients = np.vstack([coefficients for coefficients, _ in fits])
+    path = LassoPath(
+        lambdas[: mean.size],
+        coefficients,
+        np.concatenate([logliks for _, logliks in fits]),
+        whole.null,
+        (coefficients != 0).sum(axis=1),
+    )
+    deviance = np.hstack(deviances)
+    se = np.sqrt(np.average((deviance - mean) ** 2, axis=0, weights=weights) / max(len(parts) - 1, 1))
     at_min = int(np.argmin(mean))
     at_1se = int(np.flatnonzero(mean <= mean[at_min] + se[at_min])[0])
     return LassoCV(path, mean, se, at_min, at_1se)

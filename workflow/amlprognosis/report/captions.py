@@ -1,0 +1,108 @@
+"""Captions of figures and tables: one text for the report and for Snakemake's own report (workflow/report/*.rst)."""
+
+from __future__ import annotations
+
+FIGURE_CAPTIONS: dict[str, str] = {
+    "flow": "Patients from the source to the analysis. Left, blue: patients that remained; right: patients that were "
+    "left out, each with its number and reason. Nobody is removed without appearing here and in the flow table.",
+    "leaderboard": "Harrell's C-index of each model on patients that it did not see, by repeated stratified "
+    "cross-validation. Dots are estimates, lines 95% percentile bootstrap intervals over patients; blue: models with "
+    "genes, orange: clinical comparators. The dashed line at 0.5 is chance; every step that learns from data is "
+    "repeated inside each training part.",
+    "validation": "Harrell's C-index of the frozen models in each validation cohort (coloured) beside "
+    "cross-validation in the training cohort (grey). Lines are 95% bootstrap intervals over patients; the dashed line "
+    "at 0.5 is chance. Validation cohorts play no part in fitting or choosing models.",
+    "comparisons": "Paired difference in Harrell's C-index between the gene index and each comparator, on the same "
+    "patients and the same bootstrap draws. Right of the dashed line the gene index is better; an interval that "
+    "crosses the line shows no difference at the 95% level.",
+    "auc_over_horizons": "Cumulative/dynamic AUC at each horizon, censoring handled by inverse probability "
+    "weighting. Dots are estimates by model (colour), lines 95% bootstrap intervals; the dashed line at 0.5 is chance.",
+    "kaplan_meier": "Kaplan-Meier estimate of overall survival in the high (red) and low (blue) risk group, with 95% "
+    "pointwise bands; patients at risk below the axis. Groups are split at a cut-point fixed on training patients "
+    "only; the hazard ratio is from a Cox model, the p-value from the log-rank test.",
+    "roc": "Time-dependent ROC curves (cumulative cases, dynamic controls) at each horizon (colour), censoring handled "
+    "by inverse probability weighting. The area under each curve stands in the legend with its 95% bootstrap "
+    "interval; the dashed diagonal is chance.",
+    "calibration": "Predicted risk of death (horizontal) against the risk observed by Kaplan-Meier (vertical) at the "
+    "main horizon, in groups of patients with similar predictions; lines are 95% intervals. On the dashed diagonal "
+    "predictions are right; below it the model predicts too many deaths.",
+    "hazard_ratios": "Hazard ratios of death from Cox models with each variable alone (orange) and all together "
+    "(blue), on a logarithmic axis; lines are 95% intervals, the dashed line is no effect. The gene index is per "
+    "standard deviation and, in the training cohort, out of fold.",
+    "gene_hazard_ratios": "Hazard ratio of death per standard deviation of each gene of the index, alone, in the "
+    "training cohort, on a logarithmic axis; lines are 95% intervals. Red raises, blue lowers the risk. The genes were "
+    "chosen on these patients, so the intervals describe them and do not test them.",
+    "gene_coefficients": "Coefficients of the gene index per standard deviation of expression. Red genes raise, blue "
+    "genes lower the predicted risk; the figure at the right is the share of cross-validation fits that chose the "
+    "gene.",
+    "gene_heatmap": "Expression of the index genes (rows, z-scores; blue low, red high) in the training patients "
+    "(columns), ordered by their out-of-fold gene index from low to high. Strips above: risk group by the index, "
+    "clinical risk group, and outcome.",
+    "null_distribution": "C-index of the whole index procedure on permuted outcomes (grey) and on random gene sets of "
+    "the same size (light blue), against the gene index (blue line). The red line is what a leaky recipe would have "
+    "claimed on the same data: genes chosen and model judged on the same patients.",
+    "umap_cell_types": "UMAP of single cells; each dot is a cell, coloured by cell type, with the type's name at its "
+    "median. Distances between islands carry no meaning.",
+    "umap_index": "The same UMAP, coloured by the score of the gene index in each cell (cividis: light low, dark "
+    "high; colours end at the 2nd and 98th centile).",
+    "cell_scores": "Mean score of the gene index by cell type, in malignant (red) and normal (blue) cells; the area "
+    "of a dot is the number of cells. The test compares patients, not cells.",
+    "planted_truth": "Demo only: of the genes in each simulated programme, the share that the gene index selected. "
+    "Green programmes carry hazard in the simulation; grey ones do not.",
+}
+
+FIGURE_CATEGORIES: dict[str, str] = {
+    "flow": "Cohorts",
+    "leaderboard": "Performance",
+    "validation": "Performance",
+    "auc_over_horizons": "Performance",
+    "kaplan_meier": "Performance",
+    "roc": "Performance",
+    "comparisons": "Comparators and controls",
+    "null_distribution": "Comparators and controls",
+    "hazard_ratios": "Comparators and controls",
+    "gene_coefficients": "Genes",
+    "gene_heatmap": "Genes",
+    "gene_hazard_ratios": "Genes",
+    "umap_cell_types": "Cells",
+    "umap_index": "Cells",
+    "cell_scores": "Cells",
+    "calibration": "Trust",
+    "planted_truth": "Trust",
+}
+
+TABLE_CAPTIONS: dict[str, str] = {
+    "leaderboard": "Metrics of each model by repeated stratified cross-validation on the training cohort, with 95% "
+    "percentile bootstrap intervals over patients; sorted by Harrell's C-index.",
+    "validation": "The same metrics of the frozen models in each validation cohort; features_missing counts features "
+    "of the model that the cohort lacks.",
+    "comparisons": "Paired differences between models and comparators on the same patients and bootstrap draws; "
+    "difference is model minus comparator.",
+    "cohorts": "Cohorts of the study: role, source, platform, patients, deaths, follow-up (reverse Kaplan-Meier) and "
+    "baseline characteristics.",
+    "flow": "Patients removed and remaining at each step, with the reason.",
+    "index": "The gene index: coefficient, centre and scale of each gene, and the share of cross-validation fits that "
+    "chose it.",
+    "predictions": "Out-of-fold and validation predictions per patient: risk, survival at each horizon, risk group.",
+    "controls": "C-index of each negative control: permuted outcomes and random gene sets through the whole "
+    "procedure, and the leaky recipe.",
+    "controls_summary": "Mean and interval of each negative control and the empirical p-value of the gene index.",
+    "hazard_ratios": "Hazard ratios with 95% intervals from univariable and multivariable Cox models.",
+    "stability": "How often each feature was selected over folds and repeats.",
+    "stability_summary": "Nogueira's stability index of the selection with its interval.",
+    "sample_size": "Events per candidate parameter and the minimum sample size by Riley's criteria.",
+    "notes": "Warnings and notes that the run itself raised.",
+    "table": "A table of the study; every number that a figure shows is also in a table.",
+}
+
+
+def rst_texts() -> dict[str, str]:
+    """Content of the caption files in workflow/report, by file name."""
+    files = {f"{kind}.rst": text + "\n" for kind, text in FIGURE_CAPTIONS.items()}
+    files |= {f"table_{name}.rst" if name != "table" else "table.rst": t + "\n" for name, t in TABLE_CAPTIONS.items()}
+    return files
+
+
+def table_caption(name: str) -> str:
+    """File name of the caption of a table, the general one when it has none of its own."""
+    return f"table_{name}.rst" if name in TABLE_CAPTIONS else "table.rst"

@@ -1,0 +1,166 @@
+"""Single cells: where they lie, which types they are, and which carry the gene index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from amlprognosis.report.theme import (
+    BLUE,
+    GREY,
+    MANY,
+    VERMILLION,
+    NothingToDraw,
+    Panel,
+    Tables,
+    number,
+    p_text,
+    rows,
+)
+
+CELLS_DRAWN = 6000
+
+
+def _cells(tables: Tables, atlas: str, *columns: str) -> tuple[pd.DataFrame, str]:
+    """Cells to draw, thinned evenly when there are too many for a page."""
+    table = tables.need(f"umap_{atlas}", ("umap1", "umap2", *columns))
+    total = len(table)
+    step = -(-total // CELLS_DRAWN)
+    note = f"{total:,} cells" if step == 1 else f"{len(range(0, total, step)):,} of {total:,} cells drawn"
+    return table.iloc[::step].reset_index(drop=True), note
+
+
+def _umap_axes() -> tuple[alt.X, alt.Y]:
+    bare = alt.Axis(ticks=False, labels=False, grid=False, domain=False, titleColor="#6b7280", titleFontWeight=400)
+    return (
+        alt.X("umap1:Q", scale=alt.Scale(zero=False, padding=12), axis=bare, title="UMAP 1"),
+        alt.Y("umap2:Q", scale=alt.Scale(zero=False, padding=12), axis=bare, title="UMAP 2"),
+    )
+
+
+def figure_umap_types(tables: Tables, atlas: str) -> Panel:
+    """UMAP coloured and labelled by cell type."""
+    cells, note = _cells(tables, atlas, "cell_type")
+    cells["cell_type"] = cells["cell_type"].fillna("unassigned").astype(str)
+    types = sorted(set(cells["cell_type"]))
+    x, y = _umap_axes()
+    points = (
+        alt.Chart(rows(cells[["umap1", "umap2", "cell_type"]], 2))
+        .mark_point(filled=True, size=9, opacity=0.65, aria=False)
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color(
+                "cell_type:N",
+                scale=alt.Scale(domain=types, range=[MANY[i % len(MANY)] for i in range(len(types))]),
+                legend=alt.Legend(
+                    title=None, orient="bottom", columns=alt.ExprRef("width < 420 ? 3 : 5"),
+                    symbolType="circle", symbolSize=70, symbolOpacity=1, labelLimit=110,
+                ),
+            ),
+            tooltip=[alt.Tooltip("cell_type:N", title="Cell type")],
+        )
+    )  # fmt: skip
+    middles = cells.groupby("cell_type", sort=True)[["umap1", "umap2"]].median().reset_index()
+    base = alt.Chart(rows(middles, 2)).encode(x=x, y=y, text="cell_type:N")
+    halo = base.mark_text(
+        fontSize=11, fontWeight=600, stroke="#ffffff", strokeWidth=3.5, strokeJoin="round", opacity=0.9
+    )
+    words = base.mark_text(fontSize=11, fontWeight=600)
+    chart = alt.layer(points, halo, words).properties(width="container", height=400)
+    spoken = f"UMAP of {note}, coloured by {len(types)} cell types: {', '.join(types)}."
+    return Panel(chart, note, spoken, width=480, max_width=560, renderer="canvas")
+
+
+def figure_umap_index(tables: Tables, atlas: str) -> Panel:
+    """UMAP coloured by the score of the gene index."""
+    cells, note = _cells(tables, atlas, "index_score")
+    cells = cells.dropna(subset=["index_score"])
+    if cells.empty:
+        raise NothingToDraw("No cell could be scored: too few genes of the index are measured in this atlas.")
+    low, high = (float(q) for q in cells["index_score"].quantile([0.02, 0.98]))
+    if not low < high:
+        low, high = low - 0.5, high + 0.5
+    x, y = _umap_axes()
+    cells = cells.sort_values("index_score", kind="stable")
+    chart = (
+        alt.Chart(rows(cells[["umap1", "umap2", "index_score"]], 2))
+        .mark_point(filled=True, size=9, opacity=0.75, aria=False)
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color(
+                "index_score:Q",
+                scale=alt.Scale(scheme="cividis", domain=[round(low, 3), round(high, 3)], clamp=True, reverse=True),
+                legend=alt.Legend(title="Index score", orient="bottom", gradientLength=180, tickCount=4),
+            ),
+            tooltip=[alt.Tooltip("index_score:Q", title="Index score", format=".2f")],
+        )
+        .properties(width="container", height=400)
+    )
+    spoken = f"UMAP of {note}, coloured by the score of the gene index, 2nd to 98th centile {low:.2f} to {high:.2f}."
+    return Panel(alt.layer(chart), note, spoken, width=480, max_width=560, renderer="canvas")
+
+
+def figure_cell_scores(tables: Tables, atlas: str) -> Panel:
+    """Mean index score by cell type, malignant and normal cells apart."""
+    table = tables.need(f"cell_scores_{atlas}", ("cell_type", "mean")).copy().dropna(subset=["mean"])
+    if table.empty:
+        raise NothingToDraw("No cell type has a score of the gene index.")
+    malignant = table["malignant"].astype(str).str.lower() if "malignant" in table else pd.Series("", index=table.index)
+    names = {"true": "Malignant", "malignant": "Malignant", "1": "Malignant", "false": "Normal", "normal": "Normal",
+             "0": "Normal"}  # fmt: skip
+    table["kind"] = [names.get(value, "Not known") for value in malignant]
+    for column in ("cells", "patients", "median"):
+        if column not in table:
+            table[column] = float("nan")
+    table["cell_type"] = table["cell_type"].astype(str)
+    order = table.groupby("cell_type")["mean"].max().sort_values(ascending=False, kind="stable").index.tolist()
+    colors = {"Malignant": VERMILLION, "Normal": BLUE, "Not known": GREY}
+    kinds = [kind for kind in colors if kind in set(table["kind"])]
+    table = table.sort_values(["cell_type", "kind"], kind="stable")
+    base = alt.Chart(rows(table[["cell_type", "kind", "cells", "patients", "mean", "median"]])).encode(
+        y=alt.Y(
+            "cell_type:N", sort=order, axis=alt.Axis(title=None, grid=True, domain=False, ticks=False, labelLimit=120)
+        )
+    )
+    points = base.mark_point(filled=True, opacity=0.9, stroke="#ffffff", strokeWidth=1).encode(
+        x=alt.X("mean:Q", scale=alt.Scale(zero=False, padding=16), axis=alt.Axis(title="Mean index score", format="~g", tickCount=6)),
+        color=alt.Color(
+            "kind:N",
+            scale=alt.Scale(domain=kinds, range=[colors[k] for k in kinds]),
+            legend=alt.Legend(title=None, orient="top", symbolType="circle", symbolSize=90),
+        ),
+        size=alt.Size(
+            "cells:Q",
+            scale=alt.Scale(type="sqrt", range=[40, 420]),
+            legend=alt.Legend(title="Cells", orient="bottom", tickCount=3, symbolType="circle", symbolFillColor="#b4b9c2",
+                              symbolStrokeColor="#b4b9c2"),
+        ),
+        tooltip=[
+            alt.Tooltip("cell_type:N", title="Cell type"),
+            alt.Tooltip("kind:N", title="Cells are"),
+            alt.Tooltip("mean:Q", title="Mean score", format=".3f"),
+            alt.Tooltip("median:Q", title="Median score", format=".3f"),
+            alt.Tooltip("cells:Q", title="Cells"),
+            alt.Tooltip("patients:Q", title="Patients"),
+        ],
+    )  # fmt: skip
+    top = table.sort_values(["mean", "cell_type"], ascending=[False, True], kind="stable").iloc[0]
+    spoken = f"Mean index score of {len(order)} cell types; highest in {top['kind'].lower()} {top['cell_type']} cells "
+    spoken += f"({float(top['mean']):.2f})."
+    chart = alt.layer(points).properties(width="container", height=26 * len(order) + 10)
+    return Panel(chart, _test_note(tables, atlas), spoken, width=560, max_width=680)
+
+
+def _test_note(tables: Tables, atlas: str) -> str:
+    table = tables.get(f"cells_test_{atlas}")
+    if table is None or "p" not in table:
+        return ""
+    row: Any = table.iloc[0]
+    contrast = next((str(row[c]) for c in ("contrast", "test", "comparison") if isinstance(row.get(c), str)), "")
+    n = number(row.get("n"))
+    people = f", {int(n)} patients" if n is not None else ""
+    return f"{contrast.replace('_', ' ').capitalize()}: {p_text(row['p'])}{people}" if contrast else ""

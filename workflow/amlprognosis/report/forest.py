@@ -1,0 +1,142 @@
+"""Forest charts: estimate and interval per row, for C-indices, differences and hazard ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from amlprognosis.report.theme import BLACK, BLUE, GREY, rows
+
+
+def forest(
+    items: Sequence[Mapping[str, Any]],
+    *,
+    title: str,
+    domain: tuple[float, float],
+    reference: float | None,
+    log: bool = False,
+    compact: bool = False,
+    colors: Mapping[str, str] | None = None,
+    legend_title: str = "",
+    ticks: Sequence[float] | None = None,
+) -> Any:
+    """Rows of point and interval around a reference line.
+
+    Parameters
+    ----------
+    items : sequence of mapping
+        ``label``, ``estimate``, ``low``, ``high`` (None when missing), ``text`` (estimate in words), ``kind``.
+    title : str
+        Title of the x axis.
+    domain : (float, float)
+        Range of the x axis; intervals beyond it are cut at its end.
+    reference : float or None
+        Value of no effect.
+    log : bool
+        Logarithmic axis.
+    compact : bool
+        One line per row with the label at the left (short labels, many rows) instead of the label above the
+        interval, which leaves the whole width to the intervals on a phone.
+    colors : mapping, optional
+        Kind to colour.
+    legend_title : str
+        Title of the colour legend; without kinds there is no legend.
+    ticks : sequence of float, optional
+        Values of the x axis ticks.
+    """
+    step = 22 if compact else 40
+    shift = 0 if compact else 9
+    shown = [
+        {
+            **item,
+            "row": index,
+            "shown_low": _clamp(item.get("low"), domain),
+            "shown_high": _clamp(item.get("high"), domain),
+            "shown": _clamp(item.get("estimate"), domain),
+        }
+        for index, item in enumerate(items)
+    ]
+    data = rows(shown)
+    order = [item["label"] for item in shown]
+    colors = colors or {}
+    scale = alt.Scale(domain=list(domain), type="log" if log else "linear", nice=False, zero=False)
+    axis = alt.Axis(title=title, values=list(ticks) if ticks else alt.Undefined, format="~g", orient="bottom")
+    x = alt.X("shown:Q", scale=scale, axis=axis)
+    y = alt.Y(
+        "row:O",
+        scale=alt.Scale(paddingInner=0, paddingOuter=0),
+        axis=alt.Axis(
+            title=None,
+            domain=False,
+            ticks=False,
+            labelExpr=f"{_json(order)}[datum.value]",
+            labelPadding=6,
+        )
+        if compact
+        else None,
+    )
+    tooltip = [
+        alt.Tooltip("label:N", title="Row"),
+        alt.Tooltip("text:N", title="Estimate (95% interval)"),
+        *([alt.Tooltip("detail:N", title="Detail")] if any(item.get("detail") for item in shown) else []),
+    ]
+    color: Any = alt.value(BLUE)
+    if colors:
+        kinds = [kind for kind in colors if any(item.get("kind") == kind for item in shown)]
+        color = alt.Color(
+            "kind:N",
+            scale=alt.Scale(domain=kinds, range=[colors[kind] for kind in kinds]),
+            legend=alt.Legend(title=legend_title or None, orient="top", symbolType="circle", labelLimit=300)
+            if len(kinds) > 1
+            else None,
+        )
+    base = alt.Chart(data).encode(y=y)
+    layers: list[Any] = []
+    if not compact:
+        layers.append(
+            base.mark_rule(strokeWidth=1, color="#eceef1", yOffset=step / 2).encode(
+                x=alt.value(0), x2=alt.value("width")
+            )
+        )
+    if reference is not None:
+        layers.append(
+            alt.Chart(rows([{"shown": reference}]))
+            .mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.2)
+            .encode(x=alt.X("shown:Q", scale=scale, axis=axis))
+        )
+    layers += [
+        base.transform_filter("isValid(datum.shown_low)")
+        .mark_rule(strokeWidth=2, yOffset=shift)
+        .encode(x=alt.X("shown_low:Q", scale=scale, axis=axis), x2="shown_high:Q", color=color),
+        base.transform_filter("isValid(datum.shown)")
+        .mark_point(filled=True, size=70 if not compact else 46, opacity=1, yOffset=shift)
+        .encode(x=x, color=color, tooltip=tooltip),
+    ]
+    if compact:
+        layers.append(
+            base.mark_text(align="left", dx=10, fontSize=11.5, color="#333333").encode(
+                x=alt.value("width"), text="text:N"
+            )
+        )
+    else:
+        layers += [
+            base.mark_text(align="left", dy=-8, fontSize=12.5, color=BLACK).encode(
+                x=alt.value(0), text="label:N", tooltip=tooltip
+            ),
+            base.mark_text(align="right", dy=-8, fontSize=12.5, color="#333333").encode(
+                x=alt.value("width"), text="text:N"
+            ),
+        ]
+    return alt.layer(*layers).properties(width="container", height=max(step * len(shown), step))
+
+
+def _clamp(value: Any, domain: tuple[float, float]) -> float | None:
+    return None if value is None else min(max(float(value), domain[0]), domain[1])
+
+
+def _json(values: Sequence[str]) -> str:
+    import json
+
+    return json.dumps(list(values), ensure_ascii=False)

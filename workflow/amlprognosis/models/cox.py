@@ -84,7 +84,7 @@ class CoxModel(RiskModel):
         return self.features_in_, self.coef_
 
     def hazard_ratios(self) -> pd.DataFrame:
-        """Hazard ratio per unit of each column with its 95% Wald interval: feature, hazard_ratio, lower, upper, z, p."""
+        """Hazard ratio per unit with 95% Wald interval: feature, hazard_ratio, lower, upper, z, p."""
         from amlprognosis.models.cox_kernels import chi2_p
 
         self._check_fitted()

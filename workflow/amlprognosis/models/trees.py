@@ -1,0 +1,105 @@
+"""Forests as plain arrays: predict the same live and frozen, on any number of threads, without their library.
+
+scikit-survival and scikit-learn grow the trees; afterwards only the splits and, per leaf, a row of values are kept
+(cumulative hazard on a grid of times, or a probability). That is small, safe to read, and sums in a fixed order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def _sum_leaves(x, roots, feature, threshold, left, right, leaf, values):
+    out = np.zeros((x.shape[0], values.shape[1]))
+    for i in range(x.shape[0]):
+        for t in range(roots.size):
+            node = roots[t]
+            while feature[node] >= 0:
+                # scikit-learn compares single-precision features with double-precision thresholds.
+                node = left[node] if x[i, feature[node]] <= threshold[node] else right[node]
+            for k in range(values.shape[1]):
+                out[i, k] += values[leaf[node], k]
+    return out / roots.size
+
+
+@dataclass(frozen=True)
+class FlatForest:
+    """Trees laid one after another.
+
+    Attributes
+    ----------
+    roots : ndarray of int32 (n_trees,)
+        First node of each tree.
+    feature : ndarray of int32 (n_nodes,)
+        Column of the split, -1 in a leaf.
+    threshold : ndarray (n_nodes,)
+        Patients at or below it go left.
+    left, right : ndarray of int32 (n_nodes,)
+        Children.
+    leaf : ndarray of int32 (n_nodes,)
+        Row of ``values``, -1 in an inner node.
+    values : ndarray (n_leaves, k)
+        What a leaf says; a forest says the mean over its trees.
+    """
+
+    roots: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    leaf: np.ndarray
+    values: np.ndarray
+
+    NAMES = ("roots", "feature", "threshold", "left", "right", "leaf", "values")
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Mean of the leaves' values over trees (n, k)."""
+        x = np.ascontiguousarray(x, dtype=np.float32)
+        return _sum_leaves(x, self.roots, self.feature, self.threshold, self.left, self.right, self.leaf, self.values)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Content by name."""
+        return {name: getattr(self, name) for name in self.NAMES}
+
+
+def flatten(trees: list[Any], leaf_values: Any) -> FlatForest:
+    """Lay scikit-learn trees one after another.
+
+    Parameters
+    ----------
+    trees : list of sklearn.tree._tree.Tree
+        Grown trees.
+    leaf_values : callable
+        ``leaf_values(tree_number, leaf_nodes) -> ndarray (n_leaves, k)``.
+    """
+    roots, feature, threshold, left, right, leaf, values = [], [], [], [], [], [], []
+    n_nodes = n_leaves = 0
+    for number, tree in enumerate(trees):
+        is_leaf = tree.children_left < 0
+        nodes = np.flatnonzero(is_leaf)
+        roots.append(n_nodes)
+        feature.append(np.where(is_leaf, -1, tree.feature))
+        threshold.append(np.where(is_leaf, 0.0, tree.threshold))
+        left.append(np.where(is_leaf, -1, tree.children_left + n_nodes))
+        right.append(np.where(is_leaf, -1, tree.children_right + n_nodes))
+        rows = np.full(tree.node_count, -1)
+        rows[nodes] = n_leaves + np.arange(nodes.size)
+        leaf.append(rows)
+        values.append(np.asarray(leaf_values(number, nodes), dtype=np.float64))
+        n_nodes += tree.node_count
+        n_leaves += nodes.size
+    integers = [np.concatenate(parts).astype(np.int32) for parts in (feature, left, right, leaf)]
+    return FlatForest(
+        np.array(roots, dtype=np.int32),
+        integers[0],
+        np.concatenate(threshold).astype(np.float64),
+        integers[1],
+        integers[2],
+        integers[3],
+        np.ascontiguousarray(np.vstack(values)),
+    )

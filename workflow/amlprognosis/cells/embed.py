@@ -133,8 +133,7 @@ def variable_genes(adata: AnnData, n_genes: int) -> pd.Series:
     view = _bare(adata, obs=pd.DataFrame({"batch": pd.Categorical(batch)}, index=adata.obs_names))
     key = "batch" if batch.nunique() > 1 and batch.value_counts().min() >= 3 else None
     with warnings.catch_warnings():
-        # scanpy 1.11: pandas and numpy deprecations inside its binning, empty bins of small samples.
-        warnings.filterwarnings("ignore", category=FutureWarning, module="scanpy")
+        # scanpy's dispersion of a gene that a sample lacks: 0 / 0, handled by scanpy as missing.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="scanpy")
         table = sc.pp.highly_variable_genes(view, n_top_genes=n_genes, flavor="seurat", batch_key=key, inplace=False)
     chosen = table["highly_variable"].reindex(adata.var_names) if key else table["highly_variable"]
@@ -147,6 +146,21 @@ def _bare(adata: AnnData, obs: pd.DataFrame | None = None) -> AnnData:
 
     obs = pd.DataFrame(index=adata.obs_names) if obs is None else obs
     return AnnData(X=adata.X, obs=obs, var=pd.DataFrame(index=adata.var_names))
+
+
+def _spread(coordinates: np.ndarray) -> np.ndarray:
+    """Scale start coordinates to the range that UMAP's own start has (-10 to 10)."""
+    largest = float(np.abs(coordinates).max())
+    return np.asarray(coordinates * (10.0 / largest if largest > 0 else 1.0), dtype=np.float32)
+
+
+def _by_size(clusters: np.ndarray) -> pd.Categorical:
+    """Number clusters from the largest to the smallest; ties keep the order of first appearance."""
+    codes, names = pd.factorize(clusters)
+    order = np.argsort(-np.bincount(codes), kind="stable")
+    new = np.empty(len(names), dtype=int)
+    new[order] = np.arange(len(names))
+    return pd.Categorical.from_codes(new[codes], categories=[str(i) for i in range(len(names))])
 
 
 def embed(adata: AnnData, settings: EmbedSettings | Mapping[str, Any] | None = None, seed: int = 0) -> AnnData:
@@ -188,11 +202,8 @@ def embed(adata: AnnData, settings: EmbedSettings | Mapping[str, Any] | None = N
         n_components = min(settings.n_components, work.n_obs - 1, work.n_vars - 1)
         n_neighbors = min(settings.n_neighbors, work.n_obs - 1)
         with warnings.catch_warnings():
-            # numba reports that it ignores n_jobs or the threading layer; umap that a seed means one thread.
-            warnings.filterwarnings("ignore", category=UserWarning, module="umap")
-            warnings.filterwarnings("ignore", category=FutureWarning)
-            warnings.filterwarnings("ignore", category=ImportWarning)  # umap: tensorflow is not there
-            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            # umap's import: "Tensorflow not installed"; nothing here needs it.
+            warnings.filterwarnings("ignore", message="Tensorflow not installed", category=ImportWarning)
             sc.pp.pca(work, n_comps=n_components, svd_solver="arpack", random_state=seed)
             exact = work.n_obs <= settings.exact_neighbors_up_to
             transformer = KNeighborsTransformer(n_neighbors=n_neighbors, algorithm="brute") if exact else "pynndescent"
@@ -211,10 +222,18 @@ def embed(adata: AnnData, settings: EmbedSettings | Mapping[str, Any] | None = N
                 directed=False,
                 random_state=seed,
             )
-            sc.tl.umap(work, min_dist=settings.min_dist, maxiter=settings.epochs, random_state=seed)
-    adata.obs["leiden"] = pd.Categorical(
-        work.obs["leiden"].astype(str), categories=list(work.obs["leiden"].cat.categories)
-    )
+            # Started from the first two components: keeps the large distances in order
+            # (doi:10.1038/s41587-020-00809-z), and a graph in several pieces, as well separated types
+            # give, has no useful spectral start.
+            work.obsm["X_start"] = _spread(work.obsm["X_pca"][:, :2])
+            sc.tl.umap(
+                work,
+                min_dist=settings.min_dist,
+                maxiter=settings.epochs,
+                init_pos="X_start",
+                random_state=seed,
+            )
+    adata.obs["leiden"] = _by_size(work.obs["leiden"].astype(str).to_numpy())
     adata.obsm["X_pca"] = np.asarray(work.obsm["X_pca"], dtype=np.float32)
     adata.obsm["X_umap"] = np.asarray(work.obsm["X_umap"], dtype=np.float32)
     adata.uns["pca_variance_ratio"] = np.asarray(work.uns["pca"]["variance_ratio"], dtype=np.float64)

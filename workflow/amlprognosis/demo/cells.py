@@ -12,7 +12,10 @@ from amlprognosis.demo.facts import Facts
 from amlprognosis.demo.programmes import CYCLE_GENES, Programme
 from amlprognosis.demo.settings import DemoSettings
 
-MITOCHONDRIAL = tuple(f"MT-{name}" for name in "ATP6 ATP8 CO1 CO2 CO3 CYB ND1 ND2 ND3 ND4 ND4L ND5 ND6".split())
+MITOCHONDRIAL = tuple(
+    f"MT-{name}"
+    for name in ["ATP6", "ATP8", "CO1", "CO2", "CO3", "CYB", "ND1", "ND2", "ND3", "ND4", "ND4L", "ND5", "ND6"]
+)
 NORMAL_SHARES = {
     "HSC": 4,
     "Prog": 9,

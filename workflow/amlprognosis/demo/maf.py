@@ -7,11 +7,26 @@ import pandas as pd
 
 from amlprognosis.demo.facts import Facts
 
-COLUMNS = (
-    "Hugo_Symbol Entrez_Gene_Id Center NCBI_Build Chromosome Start_Position End_Position Strand "
-    "Variant_Classification Variant_Type Reference_Allele Tumor_Seq_Allele1 Tumor_Seq_Allele2 Tumor_Sample_Barcode "
-    "HGVSp_Short t_depth t_ref_count t_alt_count"
-).split()
+COLUMNS = [
+    "Hugo_Symbol",
+    "Entrez_Gene_Id",
+    "Center",
+    "NCBI_Build",
+    "Chromosome",
+    "Start_Position",
+    "End_Position",
+    "Strand",
+    "Variant_Classification",
+    "Variant_Type",
+    "Reference_Allele",
+    "Tumor_Seq_Allele1",
+    "Tumor_Seq_Allele2",
+    "Tumor_Sample_Barcode",
+    "HGVSp_Short",
+    "t_depth",
+    "t_ref_count",
+    "t_alt_count",
+]
 # Genes that are often hit by chance because they are long; they drive nothing.
 _PASSENGERS = ("TTN", "MUC16", "OBSCN", "RYR2", "CSMD1", "DNAH9", "PCLO", "USH2A")
 _TYPES = {"Frame_Shift_Ins": "INS", "In_Frame_Ins": "INS"}
@@ -45,7 +60,7 @@ def maf_text(facts: Facts, mutations: pd.DataFrame, barcodes: list[str], rng: np
             entries.append((gene, variants[gene]["chromosome"], "Silent", f"p.P{rng.integers(20, 300)}=", 0.48))
         for gene, chromosome, effect, change, fraction in entries:
             depth = int(rng.integers(60, 400))
-            alternate = int(round(depth * min(max(fraction, 0.05), 0.95)))
+            alternate = round(depth * min(max(fraction, 0.05), 0.95))
             kind = _TYPES.get(effect, "SNP")
             start = int(rng.integers(1_000_000, 50_000_000))
             alleles = ("-", "-", "ACGT") if kind == "INS" else ("C", "C", "T")

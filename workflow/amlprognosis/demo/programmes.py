@@ -85,8 +85,47 @@ def programmes() -> list[Programme]:
 
 SEX_GENES = {"female": ("XIST",), "male": ("RPS4Y1", "DDX3Y", "KDM5D", "UTY", "EIF1AY", "USP9Y", "ZFY")}
 CYCLE_GENES = tuple(
-    "MKI67 TOP2A CDK1 CCNB1 CCNB2 CCNA2 PCNA MCM2 MCM3 MCM4 MCM5 MCM6 MCM7 TYMS RRM2 BIRC5 AURKA AURKB BUB1 BUB1B PLK1 "
-    "CENPA CENPE CENPF TPX2 UBE2C KIF11 KIF23 NUSAP1 HMGB2 CDC20 FEN1 GINS2 UNG SLBP E2F8 BLM RRM1 GMNN".split()
+    [
+        "MKI67",
+        "TOP2A",
+        "CDK1",
+        "CCNB1",
+        "CCNB2",
+        "CCNA2",
+        "PCNA",
+        "MCM2",
+        "MCM3",
+        "MCM4",
+        "MCM5",
+        "MCM6",
+        "MCM7",
+        "TYMS",
+        "RRM2",
+        "BIRC5",
+        "AURKA",
+        "AURKB",
+        "BUB1",
+        "BUB1B",
+        "PLK1",
+        "CENPA",
+        "CENPE",
+        "CENPF",
+        "TPX2",
+        "UBE2C",
+        "KIF11",
+        "KIF23",
+        "NUSAP1",
+        "HMGB2",
+        "CDC20",
+        "FEN1",
+        "GINS2",
+        "UNG",
+        "SLBP",
+        "E2F8",
+        "BLM",
+        "RRM1",
+        "GMNN",
+    ]
 )
 
 

@@ -48,9 +48,9 @@ class DemoSettings:
     cell_genes: int = 3000
     leukaemias: int = 4
     normals: int = 2
-    programme_log_hazard: float = 0.80
+    programme_log_hazard: float = 1.20
     stemness_log_hazard: float = 0.20
-    programme_coherence: float = 0.60
+    programme_coherence: float = 0.70
     weibull_shape: float = 0.85
     followup_years: tuple[float, float] = (1.5, 8.0)
     lost_per_year: float = 0.03

@@ -94,7 +94,7 @@ def simulate(
     strength = {"hazard": settings.programme_log_hazard, "stemness": settings.stemness_log_hazard}
     truth = {
         "seed": int(seed),
-        "settings": dataclasses.asdict(settings),
+        "settings": {**dataclasses.asdict(settings), "followup_years": list(settings.followup_years)},
         "note": "Signs and weights are planted; they say nothing about the real genes.",
         "programmes": {
             p.name: {

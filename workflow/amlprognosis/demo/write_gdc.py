@@ -15,10 +15,17 @@ from amlprognosis.demo.world import DAYS_PER_YEAR, Cohort
 
 PROJECT = "DEMO-AML"
 PAR_GENES = ("ASMTL", "CD99", "CSF2RA", "DHRSX", "GTPBP6", "IL3RA", "P2RY8", "PLCXD1", "SLC25A6", "ZBED1")
-COLUMNS = (
-    "gene_id gene_name gene_type unstranded stranded_first stranded_second tpm_unstranded fpkm_unstranded "
-    "fpkm_uq_unstranded"
-).split()
+COLUMNS = [
+    "gene_id",
+    "gene_name",
+    "gene_type",
+    "unstranded",
+    "stranded_first",
+    "stranded_second",
+    "tpm_unstranded",
+    "fpkm_unstranded",
+    "fpkm_uq_unstranded",
+]
 SAMPLE_TYPES = {
     "03": "Primary Blood Derived Cancer - Peripheral Blood",
     "09": "Primary Blood Derived Cancer - Bone Marrow",
@@ -172,7 +179,7 @@ def _clinical_case(
     fact = cohort.clinical.iloc[row]
     dead = bool(fact["os_event"])
     days = 0 if zero else int(fact["os_days"])
-    age_days = int(round(float(fact["age"]) * DAYS_PER_YEAR))
+    age_days = round(float(fact["age"]) * DAYS_PER_YEAR)
     follow = None if dead or missing else days
     tests = [
         ("Leukocytes", float(fact["wbc"]), "10^9/L"),

@@ -40,7 +40,7 @@ def _characteristics(cohort: Cohort, row: int, missing: bool, zero: bool, rng: n
     fact = cohort.clinical.iloc[row]
     months = 0.0 if zero else float(fact["os_days"]) / DAYS_PER_MONTH
     entries = [f"tissue: {'bone marrow' if rng.random() < 0.7 else 'peripheral blood'}"]
-    entries += [f"age: {int(round(float(fact['age'])))}", f"Sex: {'M' if fact['sex'] == 'male' else 'F'}"]
+    entries += [f"age: {round(float(fact['age']))}", f"Sex: {'M' if fact['sex'] == 'male' else 'F'}"]
     # A patient without the risk group lacks the whole entry, so later keys move up one row, as they do in GEO.
     if rng.random() >= 0.05:
         entries.append(f"eln 2022 risk: {_RISK[str(fact['risk'])]}")

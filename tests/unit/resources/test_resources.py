@@ -1,0 +1,112 @@
+import gzip
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+RESOURCES = Path(__file__).resolve().parents[3] / "resources"
+SYMBOL = re.compile(r"[A-Z][A-Z0-9]*(orf[0-9]+)?[A-Z0-9]*(-[A-Z0-9]+)*")
+MODES = {
+    "apoptosis",
+    "autophagy",
+    "necroptosis",
+    "pyroptosis",
+    "ferroptosis",
+    "cuproptosis",
+    "disulfidptosis",
+    "parthanatos",
+    "entosis",
+    "netosis",
+    "anoikis",
+    "alkaliptosis",
+    "oxeiptosis",
+    "lysosome_dependent_cell_death",
+}
+
+
+def sets_of(name):
+    rows = [line.split("\t") for line in (RESOURCES / "genesets" / name).read_text().splitlines()]
+    return {row[0]: (row[1], row[2:]) for row in rows}
+
+
+@pytest.fixture(scope="module")
+def genes():
+    return pd.read_csv(RESOURCES / "demo" / "genes.tsv.gz", sep="\t", keep_default_na=False)
+
+
+@pytest.mark.parametrize("name", ["programmed_cell_death.gmt", "cell_types.gmt"])
+def test_sets_are_well_formed(name, genes):
+    known = set(genes["symbol"])
+    for label, (source, members) in sets_of(name).items():
+        assert source, label
+        assert len(members) == len(set(members)), label
+        assert [g for g in members if not SYMBOL.fullmatch(g)] == [], label
+        assert sorted(set(members) - known) == [], label
+
+
+def test_description_of_the_cell_death_sets_agrees_with_them():
+    described = yaml.safe_load((RESOURCES / "genesets" / "programmed_cell_death.yaml").read_text())["sets"]
+    found = sets_of("programmed_cell_death.gmt")
+    assert set(found) == MODES == set(described)
+    for label, (source, members) in found.items():
+        fact = described[label]
+        assert fact["genes"] == len(members), label
+        assert fact["source"] == source, label
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", str(fact["date"])), label
+        assert fact["references"], label
+        assert all(re.match(r"(doi:10\.\d{4,}/|https://)", r) for r in fact["references"]), label
+        assert fact["note"], label
+    union = {g for _, members in found.values() for g in members}
+    assert 600 <= len(union) <= 1000
+
+
+def test_genes_that_name_a_mode():
+    found = {label: set(members) for label, (_, members) in sets_of("programmed_cell_death.gmt").items()}
+    assert {"FDX1", "LIAS", "LIPT1", "DLD", "DLAT", "PDHA1", "PDHB", "MTF1", "GLS", "CDKN2A"} <= found["cuproptosis"]
+    assert {"SLC7A11", "SLC3A2", "RPN1", "NCKAP1"} <= found["disulfidptosis"]
+    assert {"GPX4", "ACSL4", "AIFM2", "SLC7A11"} <= found["ferroptosis"]
+    assert {"RIPK1", "RIPK3", "MLKL"} <= found["necroptosis"]
+    assert {"GSDMD", "GSDME", "NLRP3", "CASP1"} <= found["pyroptosis"]
+    assert {"PADI4", "MPO", "ELANE"} <= found["netosis"]
+    assert {"KEAP1", "PGAM5", "AIFM1"} <= found["oxeiptosis"]
+
+
+def test_lsc17():
+    table = pd.read_csv(RESOURCES / "signatures" / "lsc17.tsv", sep="\t").set_index("gene")
+    assert len(table) == 17
+    assert table.loc["DNMT3B", "weight"] == 0.0874
+    assert table.loc["ADGRG1", "published_name"] == "GPR56"
+    assert (table["weight"] < 0).sum() == 6
+
+
+def test_gene_table(genes):
+    path = RESOURCES / "demo" / "genes.tsv.gz"
+    assert path.stat().st_size <= 300_000
+    assert len(genes) == 12_000
+    assert genes["symbol"].is_unique
+    assert genes["ensembl"].is_unique
+    assert genes["ensembl"].str.fullmatch(r"ENSG\d{11}").all()
+    with gzip.open(path) as handle:
+        assert handle.readline() == b"symbol\tensembl\tchromosome\n"
+
+
+def test_facts_are_consistent_and_cited():
+    facts = yaml.safe_load((RESOURCES / "demo" / "aml_facts.yaml").read_text())
+    assert sum(facts["risk_groups"]["proportions"].values()) == pytest.approx(1.0)
+    for block in ("risk_groups", "survival", "age", "sex", "blood", "classes", "mutation_log_hazard"):
+        assert "doi:10." in facts[block]["source"], block
+    known = set(facts["variants"])
+    for group in ("favourable", "intermediate", "adverse"):
+        for name, fact in facts["classes"][group].items():
+            assert set(fact["mutations"]) <= known, name
+            assert all(0 < f <= 1 for f in fact["mutations"].values()), name
+    assert set(facts["mutation_log_hazard"]["values"]) <= known
+
+
+def test_readme_names_every_file():
+    text = (RESOURCES / "README.md").read_text()
+    for path in RESOURCES.rglob("*"):
+        if path.is_file() and path.name not in ("README.md", ".gitkeep"):
+            assert path.relative_to(RESOURCES).as_posix() in text or path.name in text, path

@@ -10,6 +10,7 @@ import of it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -440,6 +441,8 @@ def lasso_cv(
     max_active: int | None = None,
     fold_tolerance: float = 1e-8,
     patience: int | None = None,
+    columns: np.ndarray | None = None,
+    fold_columns: Mapping[int, np.ndarray] | None = None,
 ) -> LassoCV:
     """Choose the penalty by the cross-validated partial likelihood (Verweij 1993, doi:10.1002/sim.4780122407).
 
@@ -465,30 +468,34 @@ def lasso_cv(
     x = np.asarray(x, dtype=np.float64)
     time, event, folds = np.asarray(time, dtype=np.float64), np.asarray(event, dtype=bool), np.asarray(folds)
     lambdas = np.ascontiguousarray(lambdas, dtype=np.float64)
-    whole = _Runner(x, time, event, alpha, penalty_factor, tolerance, max_active)
+    columns = np.arange(x.shape[1]) if columns is None else np.asarray(columns)
+    factor = np.ones(x.shape[1]) if penalty_factor is None else np.asarray(penalty_factor, dtype=np.float64)
+    whole = _Runner(x[:, columns], time, event, alpha, factor[columns], tolerance, max_active)
     parts = []
     for label in np.unique(folds):
         kept = folds != label
         if event[~kept].any():
-            runner = _Runner(x[kept], time[kept], event[kept], alpha, penalty_factor, fold_tolerance, max_active)
-            parts.append((kept, runner))
-    weights = np.array([event[~kept].sum() for kept, _ in parts], dtype=np.float64)
+            used = columns if fold_columns is None else np.asarray(fold_columns[int(label)])
+            part = x[:, used]
+            runner = _Runner(part[kept], time[kept], event[kept], alpha, factor[used], fold_tolerance, max_active)
+            parts.append((kept, runner, part))
+    weights = np.array([event[~kept].sum() for kept, _, _ in parts], dtype=np.float64)
     saturated = saturated_loglik(time, event)
-    saturated_parts = [saturated_loglik(time[kept], event[kept]) for kept, _ in parts]
+    saturated_parts = [saturated_loglik(time[kept], event[kept]) for kept, _, _ in parts]
     block = lambdas.size if patience is None else max(int(patience) // 2, 1)
-    last = [np.zeros(x.shape[1])] * len(parts)
+    last = [np.zeros(part.shape[1]) for _, _, part in parts]
     fits: list[tuple[np.ndarray, np.ndarray]] = []
     deviances: list[np.ndarray] = []
     for start in range(0, lambdas.size, block):
         fits.append(whole.run(lambdas[start : start + block]))
         piece = lambdas[start : start + len(fits[-1][1])]
         deviance = np.empty((len(parts), piece.size))
-        for row, (kept, runner) in enumerate(parts):
+        for row, (kept, runner, part) in enumerate(parts):
             # A fold that saturated earlier keeps its last fit.
-            coefficients = np.empty((0, x.shape[1])) if runner.stopped else runner.run(piece)[0]
+            coefficients = np.empty((0, part.shape[1])) if runner.stopped else runner.run(piece)[0]
             last[row] = coefficients[-1] if len(coefficients) else last[row]
             rest = np.repeat(last[row][None], piece.size - len(coefficients), axis=0)
-            eta = x @ np.vstack([coefficients, rest]).T
+            eta = part @ np.vstack([coefficients, rest]).T
             gap = saturated - breslow_loglik(eta, time, event)
             gap -= saturated_parts[row] - breslow_loglik(eta[kept], time[kept], event[kept])
             deviance[row] = 2 * gap / weights[row]

@@ -10,7 +10,7 @@ import pandas as pd
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import _step_values
 from amlprognosis.models.screened import BLOCKS, ForestMixin, ScreenedModel
-from amlprognosis.models.trees import flatten
+from amlprognosis.models.trees import flatten, leaf_curves
 
 
 class RandomSurvivalForest(ForestMixin, ScreenedModel):
@@ -29,8 +29,10 @@ class RandomSurvivalForest(ForestMixin, ScreenedModel):
     max_features : str or float
         Columns tried at a split.
     max_times : int
-        Survival is kept on at most this many times (quantiles of the times of death). In cohorts with more distinct
-        times, times are first rounded up to that grid, which bounds memory.
+        Survival is kept on at most this many times (quantiles of the times of death).
+    split_times : int
+        For the search of splits, times are rounded up to at most this many quantiles of the times of death, because
+        the log-rank search takes time and memory in proportion to them. The leaves' curves use exact times.
     importance : {"screen", "permutation"}
         Weights told by :meth:`selected_features`: the z of the univariate screen, or the loss of Harrell's C in the
         training part when a column is shuffled (slow).
@@ -59,6 +61,7 @@ class RandomSurvivalForest(ForestMixin, ScreenedModel):
         min_samples_leaf: int = 10,
         max_features: str | float = "sqrt",
         max_times: int = 100,
+        split_times: int = 50,
         importance: str = "screen",
         max_missing_share: float = 0.2,
         impute: str = "median",
@@ -71,6 +74,7 @@ class RandomSurvivalForest(ForestMixin, ScreenedModel):
         self.min_samples_leaf = min_samples_leaf
         self.max_features = max_features
         self.max_times = max_times
+        self.split_times = split_times
         self.importance = importance
         self.max_missing_share = max_missing_share
         self.impute = impute
@@ -85,30 +89,34 @@ class RandomSurvivalForest(ForestMixin, ScreenedModel):
         if self.importance not in ("screen", "permutation"):
             raise InputError(f"importance: {self.importance!r} is not known; use screen or permutation")
         values = self._screened(x, time, event)
-        grid = np.unique(time[event])
+        death_times = np.unique(time[event])
+        grid, split = death_times, death_times
         if grid.size > self.max_times:
             grid = np.unique(np.quantile(time[event], np.linspace(0, 1, self.max_times), method="higher"))
-        coarse = time
-        if np.unique(time).size > 3 * self.max_times:
-            at = np.searchsorted(grid, time)
-            coarse = np.where(at < grid.size, grid[np.minimum(at, grid.size - 1)], time.max())
+        if split.size > self.split_times:
+            split = np.unique(np.quantile(time[event], np.linspace(0, 1, self.split_times), method="higher"))
+        at = np.searchsorted(split, time)
+        coarse = np.where(at < split.size, split[np.minimum(at, split.size - 1)], time.max())
+        if np.unique(time).size <= self.split_times:
+            coarse = time
         forest = Forest(
             n_estimators=self.n_estimators,
             min_samples_leaf=self.min_samples_leaf,
             min_samples_split=2 * self.min_samples_leaf,
             max_features=self.max_features,
+            low_memory=True,
             n_jobs=self.n_jobs,
             random_state=self.random_state,
         ).fit(values, as_outcome(coarse, event))
-        unique, at_death = forest.unique_times_, forest.is_event_time_
-        position = np.searchsorted(unique, grid, side="right") - 1
+        single = np.ascontiguousarray(values, dtype=np.float32)
+        by_time = np.argsort(time, kind="stable")
+        samples = forest.estimators_samples_
 
         def leaf_values(number: int, nodes: np.ndarray) -> np.ndarray:
-            # Leaf: (n_leaves, n_times, 2) with cumulative hazard and survival. As scikit-survival does, risk is the
-            # sum of the cumulative hazard over times of death (expected deaths).
-            hazard = forest.estimators_[number].tree_.value[nodes, :, 0]
-            survival = forest.estimators_[number].tree_.value[nodes, :, 1]
-            return np.column_stack([hazard[:, at_death].sum(axis=1), survival[:, position]])
+            count = np.bincount(samples[number], minlength=time.size)
+            drawn = np.repeat(by_time, count[by_time])
+            row = np.searchsorted(nodes, forest.estimators_[number].tree_.apply(single[drawn]))
+            return leaf_curves(row, time[drawn], event[drawn], nodes.size, death_times, grid)
 
         self.times_ = grid
         self.forest_ = flatten([tree.tree_ for tree in forest.estimators_], leaf_values)

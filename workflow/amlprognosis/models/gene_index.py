@@ -35,6 +35,9 @@ class GeneIndex(RiskModel):
         Penalty of the least cross-validated deviance, or the largest within one standard error of it.
     n_folds : int
         Inner folds, seeded and stratified by death (fewer when deaths are fewer).
+    screen_in_folds : bool
+        Repeat the screen inside the inner folds. Without it genes are judged on patients that helped to choose them,
+        and the penalty comes out too small: dense indices even when the outcome is permuted.
     n_lambda, lambda_min_ratio : int, float
         Path of penalties.
     max_missing_share, impute
@@ -67,6 +70,7 @@ class GeneIndex(RiskModel):
         alpha: float = 1.0,
         lambda_rule: str = "min",
         n_folds: int = 10,
+        screen_in_folds: bool = True,
         n_lambda: int = 60,
         lambda_min_ratio: float = 0.02,
         max_missing_share: float = 0.2,
@@ -81,6 +85,7 @@ class GeneIndex(RiskModel):
         self.alpha = alpha
         self.lambda_rule = lambda_rule
         self.n_folds = n_folds
+        self.screen_in_folds = screen_in_folds
         self.n_lambda = n_lambda
         self.lambda_min_ratio = lambda_min_ratio
         self.max_missing_share = max_missing_share
@@ -110,12 +115,12 @@ class GeneIndex(RiskModel):
         p = screen.p_screen
         by_p = np.lexsort((names, p))
         n_passed = int((p < self.screen_p).sum())
-        n_kept = min(max(n_passed, self.min_genes), self.max_genes, names.size)
+        kept = self._pass(p, names)
+        n_kept = kept.size
         if n_passed < n_kept:
             self.notes_.append(f"{n_passed} genes with screening p < {self.screen_p:g}: took the best {n_kept} instead")
         elif n_passed > n_kept:
             self.notes_.append(f"{n_passed} genes passed the screen: kept the best {n_kept}")
-        kept = by_p[:n_kept]
         screened = np.zeros(names.size, dtype=bool)
         screened[kept] = True
         self.screen_ = pd.DataFrame(
@@ -132,17 +137,42 @@ class GeneIndex(RiskModel):
         self.screen_ = self.screen_.reset_index(drop=True)
         self.n_candidates_, self.n_screened_ = int(names.size), int(n_kept)
         kept = np.sort(kept)
-        coefficients = self._lasso(z[:, kept], time, event)
+        coefficients = self._lasso(z, kept, names, time, event)
         chosen = np.flatnonzero(coefficients)
         self.coef_ = coefficients[chosen]
         self.preprocessor_ = prepared.subset(names[kept[chosen]].tolist())
 
-    def _lasso(self, z: np.ndarray, time: np.ndarray, event: np.ndarray) -> np.ndarray:
+    def _pass(self, p: np.ndarray, names: np.ndarray) -> np.ndarray:
+        """Positions of the genes that pass a screen, the smallest p first."""
+        count = min(max(int((p < self.screen_p).sum()), self.min_genes), self.max_genes, names.size)
+        return np.lexsort((names, p))[:count]
+
+    def _lasso(
+        self, z: np.ndarray, kept: np.ndarray, names: np.ndarray, time: np.ndarray, event: np.ndarray
+    ) -> np.ndarray:
         folds = stratified_folds(event, self.n_folds, np.random.default_rng(self.random_state))
-        lambdas = lambda_sequence(z, time, event, self.alpha, self.n_lambda, self.lambda_min_ratio)
+        lambdas = lambda_sequence(z[:, kept], time, event, self.alpha, self.n_lambda, self.lambda_min_ratio)
+        fold_columns = None
+        if self.screen_in_folds:
+            fold_columns = {}
+            for label in np.unique(folds):
+                rows = folds != label
+                p = univariate_cox(z[rows], time[rows], event[rows], "efron", self.n_jobs).p_screen
+                fold_columns[int(label)] = np.sort(self._pass(p, names))
         # Denser models than this are hopeless with so few deaths, and take nearly all of the time.
         limit = max(20, int(event.sum()) // 2)
-        found = lasso_cv(z, time, event, lambdas, folds, self.alpha, max_active=limit, patience=10)
+        found = lasso_cv(
+            z,
+            time,
+            event,
+            lambdas,
+            folds,
+            self.alpha,
+            max_active=limit,
+            patience=10,
+            columns=kept,
+            fold_columns=fold_columns,
+        )
         at = found.at_min if self.lambda_rule == "min" else found.at_1se
         counts = found.path.n_nonzero
         if counts[at] == 0:

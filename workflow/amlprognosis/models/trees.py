@@ -103,3 +103,55 @@ def flatten(trees: list[Any], leaf_values: Any) -> FlatForest:
         integers[3],
         np.ascontiguousarray(np.vstack(values)),
     )
+
+
+@njit(cache=True, nogil=True)
+def leaf_curves(row, time, event, n_leaves, death_times, grid):
+    """Nelson-Aalen and Kaplan-Meier curves of every leaf of a tree.
+
+    Parameters
+    ----------
+    row : ndarray of int (n,)
+        Leaf row of each patient of the tree's bootstrap sample, sorted by ascending time.
+    time, event : ndarray (n,)
+        Their days and deaths.
+    n_leaves : int
+    death_times : ndarray (m,)
+        Distinct times of death of the whole training part, ascending.
+    grid : ndarray (k,)
+        Subset of ``death_times`` at which survival is kept.
+
+    Returns
+    -------
+    ndarray (n_leaves, 1 + k)
+        Expected deaths (the cumulative hazard summed over ``death_times``), then survival on the grid.
+    """
+    at_risk = np.zeros(n_leaves)
+    for i in range(row.size):
+        at_risk[row[i]] += 1.0
+    hazard = np.zeros(n_leaves)
+    survival = np.ones(n_leaves)
+    deaths = np.zeros(n_leaves)
+    out = np.zeros((n_leaves, 1 + grid.size))
+    i = 0
+    k = 0
+    for t in death_times:
+        while i < row.size and time[i] < t:
+            at_risk[row[i]] -= 1.0
+            i += 1
+        j = i
+        while j < row.size and time[j] == t:
+            if event[j]:
+                deaths[row[j]] += 1.0
+            j += 1
+        for leaf in range(n_leaves):
+            if deaths[leaf] > 0.0:
+                hazard[leaf] += deaths[leaf] / at_risk[leaf]
+                survival[leaf] *= 1.0 - deaths[leaf] / at_risk[leaf]
+                deaths[leaf] = 0.0
+            out[leaf, 0] += hazard[leaf]
+        if k < grid.size and grid[k] == t:
+            for leaf in range(n_leaves):
+                out[leaf, 1 + k] = survival[leaf]
+            k += 1
+    return out

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from amlprognosis.evaluation.calibration import cloglog, quantile_groups
 from amlprognosis.evaluation.metrics import Design, Sheet, brier_terms, concordance, evaluate, null_brier
 from amlprognosis.evaluation.pairs import auc_pairs, comparison_matrices

@@ -103,9 +103,9 @@ def calibrate(sheet: Sheet, time: np.ndarray, event: np.ndarray, horizon_years: 
     index = np.flatnonzero(np.isclose(sheet.times, day, rtol=0, atol=0.01))
     empty = (np.nan,) * 9
     if not len(index) or not np.isfinite(sheet.survival[:, :, index[0]]).any():
-        return Calibration(*empty, notes=("no calibration: no predicted survival at the main horizon",))
+        return Calibration(*empty, notes=("no calibration: no predicted survival",))
     if not (time > day).any():
-        return Calibration(*empty, notes=("no calibration: nobody is followed past the main horizon",))
+        return Calibration(*empty, notes=("no calibration: nobody is followed past the horizon",))
     slopes, ratios, errors, notes = [], [], [], set()
     for row in sheet.survival[:, :, index[0]]:
         known = np.isfinite(row)

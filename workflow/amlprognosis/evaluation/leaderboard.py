@@ -19,6 +19,7 @@ from amlprognosis.evaluation.metrics import (
     sheet_from_predictions,
     year_suffix,
 )
+from amlprognosis.evaluation.survival import DAYS_PER_YEAR
 
 COMPARATORS = ("age", "age_sex", "eln", "clinical", "clinical_mutations", "lsc17")
 COMPARED = ("c_harrell", "ibs")
@@ -34,7 +35,7 @@ class Evaluation:
     sheets: dict[str, Sheet]
     results: dict[str, Result]
     calibrations: dict[str, Calibration]
-    main_horizon: float
+    calibration_horizons: dict[str, float]
 
 
 def evaluate_models(
@@ -57,7 +58,8 @@ def evaluate_models(
     n_boot : int
     seed : int
     main_horizon : float, optional
-        Years, for the calibration; default the middle horizon.
+        Years, for the calibration; default the middle horizon. A model that predicts survival at other horizons
+        only (a classifier) is calibrated at its last one.
     """
     outcome = outcome.rename(index=str).sort_index()
     if outcome.index.has_duplicates:
@@ -71,8 +73,16 @@ def evaluate_models(
         str(model): sheet_from_predictions(part, patients) for model, part in predictions.groupby("model", sort=True)
     }
     results = {model: evaluate(sheet, design) for model, sheet in sheets.items()}
-    calibrations = {model: calibrate(sheet, time, event, main_horizon) for model, sheet in sheets.items()}
-    return Evaluation(design, patients, sheets, results, calibrations, float(main_horizon))
+    at = {model: _calibration_horizon(sheet, horizons_years, main_horizon) for model, sheet in sheets.items()}
+    calibrations = {model: calibrate(sheet, time, event, at[model]) for model, sheet in sheets.items()}
+    return Evaluation(design, patients, sheets, results, calibrations, at)
+
+
+def _calibration_horizon(sheet: Sheet, horizons_years: Sequence[float], main: float) -> float:
+    if np.isfinite(sheet.mean_survival(main * DAYS_PER_YEAR)).any():
+        return float(main)
+    known = [y for y in horizons_years if np.isfinite(sheet.mean_survival(y * DAYS_PER_YEAR)).any()]
+    return float(max(known, default=main))
 
 
 def metric_names(horizons_years: Sequence[float]) -> list[str]:
@@ -111,8 +121,8 @@ def leaderboard(
     -------
     DataFrame
         model, kind, patients, events, repeats, features, metrics each with _low and _high, calibration at
-        ``calibration_horizon`` (years), ibs_reference, note. Sorted by kind (models first), then falling
-        c_harrell, then name.
+        ``calibration_horizon`` (years), ibs_reference (of the Kaplan-Meier curve), note. Sorted by kind
+        (models first), then falling c_harrell, then name.
     """
     run = evaluation or evaluate_models(predictions, outcome, horizons_years, n_boot, seed, main_horizon)
     sizes = _median_features(selected)
@@ -164,7 +174,7 @@ def _metric_cells(run: Evaluation, model: str, horizons_years: Sequence[float]) 
         cells[f"{name}_low"], cells[f"{name}_high"] = low, high
     cells["ibs_reference"] = np.nan if result is None else result.estimate("ibs_reference")
     calibration = run.calibrations.get(model)
-    cells["calibration_horizon"] = run.main_horizon
+    cells["calibration_horizon"] = run.calibration_horizons.get(model, np.nan)
     for label, attribute in (("calibration_slope", "slope"), ("oe", "oe")):
         for end in ("", "_low", "_high"):
             cells[label + end] = np.nan if calibration is None else getattr(calibration, attribute + end)
@@ -363,7 +373,7 @@ def validation_comparisons(
             for name in other.sheets:
                 if kind_of(name, kinds) == "comparator" and name not in sheets:
                     sheets[name], results[name] = other.sheets[name], other.results[name]
-        joint = Evaluation(run.design, run.patients, sheets, results, {}, run.main_horizon)
+        joint = Evaluation(run.design, run.patients, sheets, results, {}, {})
         part = comparisons(predictions, outcomes[cohort], horizons_years, n_boot, seed, kinds, metrics, cohort, joint)
         part.insert(1, "adaptation", adaptation)
         tables.append(part)

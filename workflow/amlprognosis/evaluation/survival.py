@@ -172,16 +172,15 @@ def restricted_mean(time: np.ndarray, event: np.ndarray, tau: float) -> tuple[fl
 
 @dataclass(frozen=True)
 class CoxFit:
-    """An unpenalised Cox fit (Efron ties).
+    """A Cox fit (Efron ties) with its baseline hazard.
 
-    ``coef`` (p,), ``covariance`` (p, p), ``loglik`` and ``loglik_null``; ``hazard_time`` and ``hazard`` are the
-    cumulative baseline hazard at x = 0; ``converged`` is False for a separated or singular problem.
+    ``coef`` (p,), ``covariance`` (p, p), ``loglik``; ``hazard_time`` and ``hazard`` are the cumulative baseline
+    hazard at x = 0. ``converged`` is False, and the figures NaN, for constant, collinear or separating columns.
     """
 
     coef: np.ndarray
     covariance: np.ndarray
     loglik: float
-    loglik_null: float
     hazard_time: np.ndarray
     hazard: np.ndarray
     converged: bool
@@ -197,75 +196,29 @@ class CoxFit:
         return float(self.hazard[index - 1]) if index else 0.0
 
 
-def fit_cox(x: np.ndarray, time: np.ndarray, event: np.ndarray, max_iter: int = 50, ridge: float = 0.0) -> CoxFit:
-    """Fit a Cox model by Newton steps with halving, ties after Efron.
-
-    Meant for the few-column models of evaluation (calibration, hazard ratios).
+def fit_cox(x: np.ndarray, time: np.ndarray, event: np.ndarray, ridge: float = 0.0) -> CoxFit:
+    """Fit the few-column Cox models of evaluation (calibration, hazard ratios); never raises on bad columns.
 
     Parameters
     ----------
-    x : ndarray, shape (n, p)
+    x : ndarray, shape (n, p) or (n,)
+        Finite.
     time, event : ndarray, shape (n,)
     ridge : float
-        Penalty ridge/2 * |coef|^2 on the columns as given.
+        As in :func:`amlprognosis.models.cox_kernels.fit_cox`.
     """
+    # Here and not above: loading numba takes a second, and the metrics do not need it.
+    from amlprognosis.models import cox_kernels
+
     x = np.asarray(x, dtype=float)
-    if x.ndim == 1:
-        x = x[:, None]
+    x = x[:, None] if x.ndim == 1 else x
     time, event = np.asarray(time, dtype=float), np.asarray(event, dtype=bool)
-    order = np.argsort(-time, kind="stable")
-    mean = x.mean(0)
-    x, time, event = x[order] - mean, time[order], event[order]
-    n, p = x.shape
-    # Events in descending time; risk set of an event = all rows up to the last row with the same time.
-    rows = np.flatnonzero(event)
-    last = np.searchsorted(-time, -time[rows], side="right") - 1
-    _, group, tied = np.unique(last, return_inverse=True, return_counts=True)
-    starts = np.concatenate(([0], np.cumsum(tied)[:-1])).astype(int)
-    fraction = (np.arange(len(rows)) - starts[group]) / tied[group]
-
-    def pieces(beta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-        eta = x @ beta
-        top = eta.max() if n else 0.0
-        w = np.exp(eta - top)
-        wx = w[:, None] * x
-        s0, s1 = np.cumsum(w), np.cumsum(wx, axis=0)
-        s2 = np.cumsum(wx[:, :, None] * x[:, None, :], axis=0)
-        t0 = np.add.reduceat(w[rows], starts)[group]
-        t1 = np.add.reduceat(wx[rows], starts, axis=0)[group]
-        t2 = np.add.reduceat(wx[rows][:, :, None] * x[rows][:, None, :], starts, axis=0)[group]
-        d0 = s0[last] - fraction * t0
-        d1 = (s1[last] - fraction[:, None] * t1) / d0[:, None]
-        d2 = (s2[last] - fraction[:, None, None] * t2) / d0[:, None, None]
-        loglik = float(eta[rows].sum() - (np.log(d0) + top).sum() - 0.5 * ridge * beta @ beta)
-        score = x[rows].sum(0) - d1.sum(0) - ridge * beta
-        information = (d2 - d1[:, :, None] * d1[:, None, :]).sum(0) + ridge * np.eye(p)
-        return loglik, score, information, np.exp(-top) / d0
-
-    nan = np.full((p, p), np.nan)
-    beta = np.zeros(p)
-    if not len(rows):
-        return CoxFit(np.full(p, np.nan), nan, np.nan, np.nan, np.array([]), np.array([]), False)
-    loglik, score, information, jumps = pieces(beta)
-    null, converged = loglik, False
-    for _ in range(max_iter):
-        if np.linalg.matrix_rank(information) < p:
-            break
-        step = np.linalg.solve(information, score)
-        for _halving in range(30):
-            trial = pieces(beta + step)
-            if np.isfinite(trial[0]) and trial[0] >= loglik - 1e-12 * abs(loglik):
-                break
-            step = step / 2
-        gain = trial[0] - loglik
-        beta = beta + step
-        loglik, score, information, jumps = trial
-        if abs(gain) <= 1e-11 * (abs(loglik) + 1) and np.abs(step).max() < 1e-7 * (1 + np.abs(beta).max()):
-            converged = True
-            break
-    covariance = np.linalg.inv(information) if np.linalg.matrix_rank(information) == p else nan
-    if np.abs(beta * x.std(0)).max() > 15:  # separation: the likelihood has no maximum
-        converged = False
-    hazard_time = time[rows][::-1]
-    hazard = np.cumsum(jumps[::-1]) * np.exp(-mean @ beta)
-    return CoxFit(beta, covariance, loglik, null, hazard_time, hazard, converged)
+    p, nothing = x.shape[1], np.array([])
+    failed = CoxFit(np.full(p, np.nan), np.full((p, p), np.nan), np.nan, nothing, nothing, False)
+    if not event.any() or (np.ptp(x, axis=0) <= 1e-12 * np.maximum(np.abs(x).max(axis=0), 1e-300)).any():
+        return failed
+    fit = cox_kernels.fit_cox(x, time, event, ridge=ridge)
+    if fit.status != "converged" or fit.singular:
+        return failed
+    hazard_time, hazard = cox_kernels.baseline_hazard(x @ fit.beta, time, event, ties="efron")
+    return CoxFit(fit.beta, fit.covariance, fit.loglik, hazard_time, hazard, True)

@@ -1,0 +1,83 @@
+"""Reads what the rules hand over: the training matrix, out-of-fold predictions, the models of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from amlprognosis.study import COMPARATORS, Study
+
+OUTCOME = ["os_time", "os_event"]
+KINDS = dict.fromkeys(COMPARATORS, "comparator")
+
+
+def read_features(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split the training matrix into features and outcome.
+
+    Returns
+    -------
+    features : DataFrame, shape (n, p), index = patient
+    outcome : DataFrame, shape (n, 2)
+        os_time (days), os_event.
+    """
+    table = pd.read_parquet(path)
+    return table.drop(columns=OUTCOME), table[OUTCOME]
+
+
+def read_parts(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Stack the parquet parts of several jobs; empty parts (nothing could be fitted) are passed over."""
+    parts = [part for part in (pd.read_parquet(path) for path in sorted(map(str, paths))) if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def model_factory(study: Study, candidates: Sequence[str]) -> Callable[[str, int], Any]:
+    """Make the models of a study.
+
+    Parameters
+    ----------
+    study : Study
+        Gives the settings of each model.
+    candidates : sequence of str
+        Candidate genes of the index.
+
+    Returns
+    -------
+    callable (name, seed) -> RiskModel
+    """
+    from amlprognosis.models.registry import make_model
+
+    def make(name: str, seed: int) -> Any:
+        parameters = study.model_parameters(name)
+        if name == "gene_index":
+            parameters["genes"] = list(candidates)
+        return make_model(name, parameters, seed)
+
+    return make
+
+
+def candidate_parameters(study: Study, features: pd.DataFrame, candidates: Sequence[str]) -> dict[str, int]:
+    """Candidate parameters of each model before any selection, for the sample size.
+
+    A comparator none of whose columns exists has no entry.
+    """
+    columns = list(features.columns)
+    clinical = [c for c in columns if c.startswith("clinical:")]
+    mutations = [c for c in columns if c.startswith("mutation:")]
+    present = set(columns)
+    counts = {
+        "gene_index": sum(f"expression:{gene}" in present for gene in candidates),
+        "age": len([c for c in clinical if c == "clinical:age"]),
+        "age_sex": len([c for c in clinical if c in ("clinical:age", "clinical:sex_male")]),
+        "eln": len([c for c in clinical if c.startswith("clinical:risk_")]),
+        "clinical": len(clinical),
+        "clinical_mutations": len(clinical) + len(mutations),
+        "lsc17": 1,
+    }
+    for name in study.models.run:
+        blocks = study.model_parameters(name).get("blocks")
+        if blocks:
+            counts[name] = len([c for c in columns if c.split(":", 1)[0] in blocks])
+    return {name: counts[name] for name in study.models.run if counts[name]}

@@ -288,12 +288,26 @@ class Cohort(Section):
 class Quality(Section):
     """Which cells are kept."""
 
-    min_genes: int = Field(default=200, ge=1, description="Fewest genes detected in a cell.")
     min_counts: int = Field(default=500, ge=1, description="Fewest molecules in a cell.")
-    max_mitochondrial_share: float = Field(default=0.2, gt=0, le=1, description="Largest mitochondrial share.")
-    mad_limit: float = Field(default=5, gt=0, description="Median absolute deviations that make a cell an outlier.")
-    min_cells: int = Field(default=5, ge=1, description="Fewest cells in which a gene is detected.")
-    max_cells_per_sample: int | None = Field(default=None, ge=50, description="Seeded random subset per sample.")
+    min_genes: int = Field(default=200, ge=1, description="Fewest genes detected in a cell.")
+    max_mitochondrial: float = Field(default=0.25, gt=0, le=1, description="Largest share of mitochondrial counts.")
+    mad_k: float = Field(
+        default=5.0, ge=0, description="Scaled median absolute deviations that make a cell an outlier; 0: no such step."
+    )
+    min_cells: int = Field(default=10, ge=1, description="Fewest cells in which a gene is detected.")
+    max_cells_per_sample: int = Field(default=0, ge=0, description="Seeded random subset per sample; 0: all cells.")
+
+
+class Embedding(Section):
+    """Normalisation, components, neighbours, clusters, UMAP."""
+
+    target_sum: float = Field(default=10_000.0, gt=0, description="Counts that each cell is scaled to before log1p.")
+    n_variable_genes: int = Field(default=2_000, ge=50, description="Number of highly variable genes.")
+    n_components: int = Field(default=30, ge=2, description="Number of principal components.")
+    n_neighbors: int = Field(default=15, ge=2, description="Neighbours in the graph.")
+    resolution: float = Field(default=1.0, gt=0, description="Leiden resolution.")
+    min_dist: float = Field(default=0.4, gt=0, description="UMAP: smaller packs groups more tightly.")
+    epochs: int = Field(default=200, ge=10, description="UMAP: rounds of optimisation.")
 
 
 class Atlas(Section):
@@ -306,10 +320,7 @@ class Atlas(Section):
     )
     samples: list[str] = Field(min_length=1, description="Names of the samples, such as AML328-D0 and BM1.")
     quality: Quality = Field(default=Quality(), description="Quality thresholds.")
-    hvg: int = Field(default=2000, ge=100, description="Number of highly variable genes.")
-    components: int = Field(default=30, ge=2, le=100, description="Number of principal components.")
-    neighbors: int = Field(default=15, ge=2, description="Neighbours in the graph.")
-    resolution: float = Field(default=1.0, gt=0, description="Leiden resolution.")
+    embedding: Embedding = Field(default=Embedding(), description="Embedding.")
     cell_type_sets: str = Field(
         default="resources/genesets/cell_types.gmt", description="GMT file of cell-type markers."
     )
@@ -368,14 +379,15 @@ class GeneIndexSettings(Section):
     min_genes: int = Field(default=10, ge=2, description="Genes kept by the screen if fewer pass.")
     max_genes: int = Field(default=200, ge=2, description="Most genes that the screen hands to the lasso.")
     lambda_rule: Literal["min", "1se"] = Field(default="min", description="Penalty rule of the inner folds.")
-    inner_folds: int = Field(default=10, ge=3, le=20, description="Inner folds that choose the penalty.")
+    n_folds: int = Field(default=10, ge=3, le=20, description="Inner folds that choose the penalty.")
+    alpha: float = Field(default=1.0, gt=0, le=1, description="1: lasso; below it the elastic net.")
 
 
 class TreeSettings(Section):
     """Tree ensembles."""
 
     max_features_screened: int = Field(
-        default=200, ge=2, description="Expression features kept by the univariate screen inside each fold."
+        default=300, ge=2, description="Expression features kept by the univariate screen inside each fold."
     )
     blocks: list[Literal["expression", "clinical", "mutation"]] = Field(
         default=["expression", "clinical", "mutation"], description="Blocks of features that the model sees."
@@ -385,16 +397,17 @@ class TreeSettings(Section):
 class ForestSettings(TreeSettings):
     """Random forests."""
 
-    trees: int = Field(default=500, ge=10, description="Number of trees.")
-    min_leaf: int = Field(default=10, ge=1, description="Fewest patients in a leaf.")
+    n_estimators: int = Field(default=300, ge=10, description="Number of trees.")
+    min_samples_leaf: int = Field(default=10, ge=1, description="Fewest patients in a leaf.")
 
 
 class BoostingSettings(TreeSettings):
     """Gradient boosting."""
 
-    max_rounds: int = Field(default=500, ge=10, description="Most boosting rounds; early stopping chooses.")
+    n_estimators: int = Field(default=300, ge=10, description="Most boosting rounds; inner folds choose fewer.")
+    early_stopping_rounds: int = Field(default=20, ge=1, description="Rounds without progress that stop the search.")
     learning_rate: float = Field(default=0.05, gt=0, le=1, description="Shrinkage.")
-    max_depth: int = Field(default=3, ge=1, le=10, description="Depth of a tree.")
+    max_depth: int = Field(default=2, ge=1, le=10, description="Depth of a tree.")
 
 
 class Models(Section):
@@ -408,9 +421,9 @@ class Models(Section):
     )
     gene_index: GeneIndexSettings = Field(default=GeneIndexSettings(), description="Gene index.")
     random_survival_forest: ForestSettings = Field(default=ForestSettings(), description="Random survival forest.")
-    random_forest_5y: ForestSettings = Field(default=ForestSettings(), description="Random forest at the horizon.")
+    random_forest_5y: ForestSettings = Field(default=ForestSettings(min_samples_leaf=5), description="Random forest at five years.")
     xgboost_cox: BoostingSettings = Field(default=BoostingSettings(), description="XGBoost Cox.")
-    xgboost_5y: BoostingSettings = Field(default=BoostingSettings(), description="XGBoost at the horizon.")
+    xgboost_5y: BoostingSettings = Field(default=BoostingSettings(), description="XGBoost at five years.")
 
 
 class Evaluation(Section):

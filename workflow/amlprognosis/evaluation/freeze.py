@@ -1,0 +1,189 @@
+"""Final models: fitted on all training patients, frozen, and applied to cohorts that had no part in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from amlprognosis import __version__
+from amlprognosis.errors import InputError
+from amlprognosis.evaluation.crossvalidate import derive_seed, predict_frame, structured_outcome
+from amlprognosis.study import COMPARATORS, MODEL_LABELS, Study
+
+NOTE_COLUMNS = ["source", "item", "note"]
+
+
+def freeze(
+    study: Study,
+    name: str,
+    make: Callable[[str, int], Any],
+    features: pd.DataFrame,
+    outcome: pd.DataFrame,
+    directory: str | Path,
+) -> None:
+    """Fit a model on all training patients and write it with its card.
+
+    A comparator that the training cohort cannot support (no risk label, too few LSC17 genes) is not an error: its
+    ``model.json`` holds the reason under ``refused``.
+
+    Parameters
+    ----------
+    study : Study
+    name : str
+        Name of the model.
+    make : callable (name, seed) -> RiskModel
+    features : DataFrame, shape (n, p), index = patient
+    outcome : DataFrame, shape (n, 2)
+        os_time (days), os_event.
+    directory : path
+        Receives model.json, card.md and what trees need.
+
+    Raises
+    ------
+    InputError
+        A model that is no comparator cannot be fitted.
+    """
+    from amlprognosis.models.persistence import save_model
+
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    metadata = {
+        "model": name,
+        "study": study.study,
+        "training_cohort": study.training,
+        "seed": study.seed,
+        "amlprognosis": __version__,
+    }
+    try:
+        model = make(name, derive_seed(study.seed, name, 0, 0)).fit(features, structured_outcome(outcome))
+    except InputError as error:
+        if name not in COMPARATORS:
+            raise
+        (directory / "model.json").write_text(
+            json.dumps({"refused": str(error), "metadata": metadata}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+        )
+        (directory / "card.md").write_text(f"# {MODEL_LABELS[name]}\n\nNot fitted: {error}\n", encoding="utf-8")
+        return
+    save_model(model, directory, metadata)
+    (directory / "card.md").write_text(_card(study, name, model, outcome), encoding="utf-8")
+
+
+def _card(study: Study, name: str, model: Any, outcome: pd.DataFrame) -> str:
+    selected = model.selected_features()
+    order = np.lexsort((selected["feature"], -selected["weight"].abs()))
+    rows = [f"| {row.feature} | {row.weight:.5f} |" for row in selected.iloc[order].itertuples()]
+    notes = [f"- {note}" for note in model.notes_] or ["- none"]
+    settings = {key: value for key, value in study.model_parameters(name).items()}
+    return "\n".join(
+        [
+            f"# {MODEL_LABELS[name]}",
+            "",
+            f"Frozen in study `{study.study}` by amlprognosis {__version__}, seed {study.seed}.",
+            "",
+            "## Intended use",
+            "",
+            "Research on overall survival of adults with acute myeloid leukaemia. Not a medical device: not for "
+            "decisions on patients.",
+            "",
+            "## Trained on",
+            "",
+            f"{study.cohort_label(study.training)}: {len(outcome)} patients, {int(outcome['os_event'].sum())} deaths. "
+            "Performance is in `tables/leaderboard.tsv` (cross-validation of the whole procedure) and "
+            "`tables/validation.tsv` (locked cohorts), never on the patients of this fit.",
+            "",
+            "## How it is applied",
+            "",
+            f"It reads {len(model.features_in_)} columns; missing values are filled with training values. A higher "
+            f"risk means earlier death; above {model.cutpoint_:.6g} (median training risk) the risk group is high.",
+            "",
+            "## Settings",
+            "",
+            f"`{json.dumps(settings, sort_keys=True)}`",
+            "",
+            "## Notes of the fit",
+            "",
+            *notes,
+            "",
+            "## Weights",
+            "",
+            "| feature | weight |",
+            "|---|---|",
+            *rows[:100],
+            *([f"| ... {len(rows) - 100} more in model.json | |"] if len(rows) > 100 else []),
+            "",
+        ]
+    )
+
+
+def apply_models(
+    study: Study, cohort: str, features: pd.DataFrame, models: Iterable[str | Path]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predictions of the frozen models for a locked cohort.
+
+    Parameters
+    ----------
+    study : Study
+    cohort : str
+        Name of the validation cohort.
+    features : DataFrame, shape (n, p), index = patient
+        Adapted to the training platform as the study says.
+    models : iterable of path
+        Folders of the frozen models.
+
+    Returns
+    -------
+    predictions : DataFrame
+        model, cohort, adaptation, patient, risk, survival columns, risk_group, features_missing.
+    notes : DataFrame
+        source, item, note: models refused for this cohort, features filled with training values.
+    """
+    from amlprognosis.models.base import align_features
+    from amlprognosis.models.persistence import load_model
+
+    adaptation = study.cohorts[cohort].adaptation
+    parts, notes = [], []
+    for folder in sorted(map(Path, models), key=lambda path: path.name):
+        name = folder.name
+        reason = json.loads((folder / "model.json").read_text(encoding="utf-8")).get("refused")
+        if reason:
+            continue
+        model = load_model(folder)
+        try:
+            aligned, missing = align_features(model, features, study.features.max_missing_share)
+            empty = [column for column in aligned.columns if aligned[column].isna().all() and column not in missing]
+            limit = study.features.max_missing_share * aligned.shape[1]
+            if empty and len(missing) + len(empty) > limit:
+                raise InputError(
+                    f"{len(missing) + len(empty)} of {aligned.shape[1]} features have no value in this cohort "
+                    f"({', '.join([*missing, *empty][:5])})"
+                )
+        except InputError as error:
+            notes.append({"source": f"validation: {cohort}", "item": name, "note": f"not applied: {error}"})
+            continue
+        if missing or empty:
+            filled = ", ".join([*missing, *empty][:8])
+            note = f"{len(missing) + len(empty)} features without values filled as in training: {filled}"
+            notes.append({"source": f"validation: {cohort}", "item": name, "note": note})
+        uses_expression = any(column.startswith("expression:") for column in aligned.columns)
+        table = predict_frame(model, aligned, study.evaluation.horizons_years)
+        parts.append(
+            table.assign(
+                model=name,
+                cohort=cohort,
+                adaptation=adaptation if uses_expression else "none",
+                features_missing=len(missing) + len(empty),
+            )
+        )
+    if not parts:
+        raise InputError(
+            f"no model can be applied to validation cohort {cohort}: "
+            + "; ".join(f"{row['item']}: {row['note']}" for row in notes)
+        )
+    predictions = pd.concat(parts, ignore_index=True)
+    predictions = predictions.sort_values(["model", "patient"], kind="stable").reset_index(drop=True)
+    return predictions, pd.DataFrame(notes, columns=NOTE_COLUMNS)

@@ -1,0 +1,274 @@
+"""The tables of a study, made from the predictions that the jobs left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from amlprognosis.evaluation.calibration import calibration_points
+from amlprognosis.evaluation.hazard_ratios import gene_hazard_ratios, index_hazard_ratios, patient_index
+from amlprognosis.evaluation.inputs import KINDS, candidate_parameters, model_factory
+from amlprognosis.evaluation.leakage import leaky_c_index
+from amlprognosis.evaluation.leaderboard import (
+    comparisons,
+    evaluate_models,
+    evaluate_validation,
+    leaderboard,
+    validation_comparisons,
+    validation_table,
+)
+from amlprognosis.evaluation.nulls import permuted_outcome, procedure_c_index, random_gene_sets, summarize_controls
+from amlprognosis.evaluation.roc import roc_points
+from amlprognosis.evaluation.sample_size import sample_size_table
+from amlprognosis.evaluation.stability import model_stability, selection_frequency
+from amlprognosis.evaluation.survival_groups import survival_by_group
+from amlprognosis.study import Study, horizon_suffix
+
+INDEX = "gene_index"
+
+
+def leaderboard_tables(
+    study: Study,
+    features: pd.DataFrame,
+    outcome: pd.DataFrame,
+    predictions: pd.DataFrame,
+    selected: pd.DataFrame,
+    notes: pd.DataFrame,
+    models: Iterable[str | Path],
+) -> dict[str, pd.DataFrame]:
+    """Everything that is known from the training cohort alone.
+
+    Parameters
+    ----------
+    study : Study
+    features, outcome : DataFrame, index = patient
+    predictions, selected, notes : DataFrame
+        Of all jobs of the cross-validation.
+    models : iterable of path
+        Folders of the frozen models.
+
+    Returns
+    -------
+    dict of name to DataFrame
+        leaderboard, stability, stability_summary, sample_size.
+    """
+    judged = study.evaluation
+    run = evaluate_models(
+        predictions, outcome, judged.horizons_years, judged.bootstrap, study.seed, judged.main_horizon_years
+    )
+    board = leaderboard(
+        predictions, outcome, judged.horizons_years, kinds=KINDS, selected=selected, notes=notes, evaluation=run
+    )
+    frozen = {Path(folder).name: _frozen(folder) for folder in models}
+    refused = [name for name, content in frozen.items() if "refused" in content]
+    fits = study.crossvalidation.folds * study.crossvalidation.repeats
+    own = selected[selected["model"] == INDEX] if len(selected) else selected
+    universe = candidate_parameters(study, features, frozen_candidates(frozen))
+    stability = selection_frequency(own, fits)
+    stability["selected_in_final"] = stability["feature"].isin(_final_features(frozen.get(INDEX, {})))
+    summary = model_stability(own, {INDEX: universe[INDEX]} if INDEX in universe else {})
+    sizes = sample_size_table(
+        {name: count for name, count in universe.items() if name not in refused}, outcome["os_time"], outcome["os_event"]
+    )
+    return {
+        "leaderboard": board,
+        "stability": stability,
+        "stability_summary": summary.rename(
+            columns={"stability": "nogueira", "stability_low": "low", "stability_high": "high"}
+        ),
+        "sample_size": sizes,
+    }
+
+
+def _frozen(folder: str | Path) -> dict:
+    return json.loads((Path(folder) / "model.json").read_text(encoding="utf-8"))
+
+
+def _final_features(frozen: Mapping) -> set[str]:
+    return set(frozen.get("preprocessing", {}).get("features", []))
+
+
+def frozen_candidates(frozen: Mapping[str, Mapping]) -> list[str]:
+    """Candidate genes that the gene index was given."""
+    return list(frozen.get(INDEX, {}).get("parameters", {}).get("genes") or [])
+
+
+def comparison_tables(
+    study: Study,
+    features: pd.DataFrame,
+    outcome: pd.DataFrame,
+    predictions: pd.DataFrame,
+    validated: pd.DataFrame,
+    clinical: Mapping[str, pd.DataFrame],
+    genes: Sequence[str],
+) -> dict[str, pd.DataFrame]:
+    """Everything that sets training and validation cohorts side by side.
+
+    Parameters
+    ----------
+    study : Study
+    features, outcome : DataFrame, index = patient
+        Training cohort.
+    predictions : DataFrame
+        Out-of-fold predictions.
+    validated : DataFrame
+        Predictions of the frozen models for all validation cohorts (no rows without such cohorts).
+    clinical : mapping of cohort to DataFrame
+        ``obs`` of every cohort.
+    genes : sequence of str
+        Genes of the frozen index.
+
+    Returns
+    -------
+    dict of name to DataFrame
+        validation, predictions, comparisons, kaplan_meier, risk_table, risk_groups, roc, calibration,
+        hazard_ratios.
+    """
+    judged, training = study.evaluation, study.training
+    horizons = judged.horizons_years
+    options = {"horizons_years": horizons, "n_boot": judged.bootstrap, "seed": study.seed}
+    outcomes = {training: outcome} | {name: clinical[name][["os_time", "os_event"]] for name in study.validation}
+    parts = {training: predictions}
+    run = evaluate_models(predictions, outcome, main_horizon=judged.main_horizon_years, **options)
+    label = f"{training} (cross-validated)"
+    differences = [comparisons(predictions, outcome, kinds=KINDS, cohort=label, evaluation=run, **options)]
+    validation = pd.DataFrame(columns=["model", "cohort", "adaptation", "features_missing", "c_harrell"])
+    if len(validated):
+        runs = evaluate_validation(validated, outcomes, main_horizon=judged.main_horizon_years, **options)
+        validation = validation_table(validated, outcomes, kinds=KINDS, evaluations=runs, **options)
+        differences.append(validation_comparisons(validated, outcomes, kinds=KINDS, evaluations=runs, **options))
+        parts |= {name: validated[validated["cohort"] == name] for name in study.validation}
+    groups = [survival_by_group(part, outcomes[name], name) for name, part in parts.items()]
+    tests = pd.concat([group.tests for group in groups], ignore_index=True)
+    points = pd.concat([roc_points(part, outcomes[name], horizons, name) for name, part in parts.items()])
+    bins = pd.concat([calibration_points(part, outcomes[name], horizons, name) for name, part in parts.items()])
+    return {
+        "validation": validation,
+        "predictions": _patient_table(parts, outcomes, horizons),
+        "comparisons": pd.concat([table for table in differences if len(table)], ignore_index=True),
+        "kaplan_meier": pd.concat([group.kaplan_meier for group in groups], ignore_index=True),
+        "risk_table": pd.concat([group.risk_table for group in groups], ignore_index=True),
+        "risk_groups": tests.rename(columns={"patients_high": "high", "patients_low": "low"}),
+        "roc": points.rename(columns={"horizon": "horizon_years"}),
+        "calibration": bins.rename(columns={"horizon": "horizon_years", "group": "bin"}),
+        "hazard_ratios": _hazard_ratios(study, features, outcomes, parts, clinical, genes),
+    }
+
+
+def _hazard_ratios(
+    study: Study,
+    features: pd.DataFrame,
+    outcomes: Mapping[str, pd.DataFrame],
+    parts: Mapping[str, pd.DataFrame],
+    clinical: Mapping[str, pd.DataFrame],
+    genes: Sequence[str],
+) -> pd.DataFrame:
+    training = study.training
+    tables = [gene_hazard_ratios(features, outcomes[training], [f"expression:{gene}" for gene in genes], training)]
+    for name, part in parts.items():
+        own = part[part["model"] == INDEX]
+        if len(own):
+            tables.append(index_hazard_ratios(patient_index(own), outcomes[name], clinical[name], name))
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(analysis=table["analysis"].replace({"gene": "univariable_gene"}))
+
+
+def _patient_table(
+    parts: Mapping[str, pd.DataFrame], outcomes: Mapping[str, pd.DataFrame], horizons: Sequence[float]
+) -> pd.DataFrame:
+    survival = [f"survival_{horizon_suffix(years)}" for years in sorted(horizons)]
+    columns = ["cohort", "model", "repeat", "fold", "patient", "os_time", "os_event", "risk", *survival, "risk_group"]
+    rows = []
+    for cohort, part in parts.items():
+        own = part.assign(cohort=cohort, repeat=part.get("repeat", pd.NA), fold=part.get("fold", pd.NA))
+        known = outcomes[cohort].loc[own["patient"]]
+        own = own.assign(os_time=known["os_time"].to_numpy(), os_event=known["os_event"].to_numpy())
+        rows.append(own[columns].astype({"repeat": "Int64", "fold": "Int64"}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def control_tables(
+    study: Study, features: pd.DataFrame, outcome: pd.DataFrame, folds: pd.DataFrame, candidates: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Negative controls of the gene index on the folds of the first repeat.
+
+    Returns
+    -------
+    controls : DataFrame
+        control (permuted_outcome, random_gene_set, index, leaky_recipe, honest_recipe), draw, c_harrell, note.
+    summary : DataFrame
+        control, draws, mean, sd, low, high, observed (C of the index on the same folds), p (empirical).
+    """
+    measured = [column.removeprefix("expression:") for column in features.columns if column.startswith("expression:")]
+    size = len(set(candidates) & set(measured))
+    make = model_factory(study, candidates)
+    expression = features[[f"expression:{gene}" for gene in sorted(set(measured))]]
+    first = folds[folds["repeat"] == 1]
+    observed, note = procedure_c_index(expression, outcome, first, make, INDEX, study.seed)
+    tables = [pd.DataFrame([{"control": "index", "draw": 0, "c_harrell": observed, "note": note}])]
+    if study.evaluation.permutations:
+        candidates_only = expression[[f"expression:{gene}" for gene in sorted(set(candidates) & set(measured))]]
+        draws = study.evaluation.permutations
+        tables.append(permuted_outcome(candidates_only, outcome, first, make, INDEX, draws, study.seed))
+    if study.evaluation.random_sets:
+
+        def make_with_genes(genes: Sequence[str], seed: int) -> object:
+            return model_factory(study, genes)(INDEX, seed)
+
+        tables.append(
+            random_gene_sets(
+                expression, outcome, first, make_with_genes, measured, size, study.evaluation.random_sets, study.seed
+            )
+        )
+    summary = summarize_controls(pd.concat(tables[1:], ignore_index=True), observed) if len(tables) > 1 else None
+    leaky = leaky_c_index(expression, outcome, first, genes=min(20, expression.notna().all().sum()))
+    recipes = leaky.assign(control=leaky["recipe"] + "_recipe", draw=0, note="")[
+        ["control", "draw", "c_harrell", "note"]
+    ]
+    controls = pd.concat([*tables, recipes], ignore_index=True)
+    empty = pd.DataFrame(columns=["control", "draws", "mean", "sd", "low", "high", "observed", "p"])
+    return controls, empty if summary is None else summary
+
+
+def note_table(
+    study: Study,
+    cohorts: pd.DataFrame,
+    design: pd.DataFrame,
+    folds: pd.DataFrame,
+    validation: pd.DataFrame,
+    board: pd.DataFrame,
+    sizes: pd.DataFrame,
+) -> pd.DataFrame:
+    """What a sceptical reader should know, raised by the run itself.
+
+    Returns
+    -------
+    DataFrame
+        source, item, note.
+    """
+    rows: list[tuple[str, str, str]] = []
+    for row in cohorts.itertuples():
+        if row.adaptation == "cohort_rescaling":
+            text = "each gene is re-scaled within this cohort: figures need a cohort and do not hold for one new patient"
+            rows.append(("validation", row.cohort, text))
+        if row.events < 100 and row.cohort in study.validation:
+            text = f"{row.events} deaths: below the 100 usually asked of a validation cohort; intervals are wide"
+            rows.append(("validation", row.cohort, text))
+    if not study.validation:
+        rows.append(("validation", "all models", "no validation cohort: cross-validation cannot show transport"))
+    rows += [("design", str(row.item), str(row.note)) for row in design.itertuples() if row.level == "warning"]
+    for (model, reason), part in folds.groupby(["model", "reason"], sort=True):
+        rows.append(("cross-validation", str(model), f"not fitted in {len(part)} folds: {reason}"))
+    rows += [(row.source, row.item, row.note) for row in validation.itertuples()]
+    rows += [("leaderboard", row.model, row.note) for row in board.itertuples() if isinstance(row.note, str) and row.note]
+    for row in sizes[sizes["verdict"] != "enough"].itertuples():
+        text = (
+            f"{row.events_per_parameter:.2g} deaths per candidate parameter; {row.riley_minimum_n} patients would be "
+            f"needed for an expected shrinkage of 0.9, there are {row.patients}"
+        )
+        rows.append(("sample size", row.model, text))
+    return pd.DataFrame(rows, columns=["source", "item", "note"]).drop_duplicates(ignore_index=True)
+

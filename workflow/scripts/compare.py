@@ -1,0 +1,25 @@
+"""Frozen models on the validation cohorts, and every model against the comparators."""
+
+from amlprognosis.cohort import read_cohort
+from amlprognosis.evaluation.inputs import read_features, read_parts
+from amlprognosis.evaluation.summaries import comparison_tables
+from amlprognosis.job import job
+from amlprognosis.tables import read_table, write_table
+
+with job(snakemake) as study:
+    features, outcome = read_features(snakemake.input.features)
+    paths = [snakemake.input.training, *snakemake.input.validation]
+    clinical = {
+        name: read_cohort(path).obs for name, path in zip([study.training, *study.validation], paths, strict=True)
+    }
+    tables = comparison_tables(
+        study,
+        features,
+        outcome,
+        read_parts(snakemake.input.out_of_fold),
+        read_parts(snakemake.input.validated),
+        clinical,
+        list(read_table(snakemake.input.index)["gene"]),
+    )
+    for name, table in tables.items():
+        write_table(table, snakemake.output[name], decimals={"risk": 6, "p": 6, "logrank_p": 6})

@@ -1,0 +1,22 @@
+"""What the run itself warns about."""
+
+import pandas as pd
+from amlprognosis.evaluation.freeze import NOTE_COLUMNS
+from amlprognosis.evaluation.summaries import note_table
+from amlprognosis.job import job
+from amlprognosis.tables import read_table, write_table
+
+with job(snakemake) as study:
+    folds = pd.concat([read_table(path) for path in snakemake.input.folds], ignore_index=True)
+    parts = [read_table(path) for path in snakemake.input.validation]
+    validation = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=NOTE_COLUMNS)
+    notes = note_table(
+        study,
+        read_table(snakemake.input.cohorts),
+        read_table(snakemake.input.design),
+        folds,
+        validation,
+        read_table(snakemake.input.leaderboard),
+        read_table(snakemake.input.sample_size),
+    )
+    write_table(notes, snakemake.output.notes)

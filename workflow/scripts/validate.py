@@ -1,0 +1,17 @@
+"""Apply the frozen models to a locked cohort."""
+
+from amlprognosis.cohort import read_cohort
+from amlprognosis.evaluation.freeze import apply_models
+from amlprognosis.evaluation.inputs import read_features
+from amlprognosis.job import job
+from amlprognosis.normalize.harmonize import adapt, cohort_features
+from amlprognosis.tables import write_table
+
+with job(snakemake) as study:
+    name = snakemake.wildcards.cohort
+    training, _ = read_features(snakemake.input.features)
+    features = cohort_features(study, read_cohort(snakemake.input.cohort))
+    adapted = adapt(features, training, study.cohorts[name].adaptation)
+    predictions, notes = apply_models(study, name, adapted, snakemake.input.models)
+    predictions.to_parquet(snakemake.output.predictions)
+    write_table(notes, snakemake.output.notes)

@@ -263,7 +263,8 @@ def lambda_sequence(
     top = float(slopes.max(initial=0.0)) / max(alpha, 1e-3)
     if top <= 0:
         raise InputError("no column varies among patients at risk: a penalty path cannot be started")
-    return top * min_ratio ** (np.arange(n_lambda) / max(n_lambda - 1, 1))
+    # A hair above the first column's slope: rounding must not let it in with a coefficient of 1e-17.
+    return top * (1 + 1e-9) * min_ratio ** (np.arange(n_lambda) / max(n_lambda - 1, 1))
 
 
 def lasso_path(

@@ -95,7 +95,8 @@ def simulate(
     truth = {
         "seed": int(seed),
         "settings": {**dataclasses.asdict(settings), "followup_years": list(settings.followup_years)},
-        "note": "Signs and weights are planted; they say nothing about the real genes.",
+        "note": "Signs and weights are planted; they say nothing about the real genes. Survival draws are balanced "
+        "against the true hazard, so that a small cohort shows about what a large one would.",
         "programmes": {
             p.name: {
                 "hazard": p.hazard,

@@ -132,10 +132,7 @@ def variable_genes(adata: AnnData, n_genes: int) -> pd.Series:
     batch = sample.where(size >= _FEWEST_PER_BATCH, "(pooled small samples)")
     view = _bare(adata, obs=pd.DataFrame({"batch": pd.Categorical(batch)}, index=adata.obs_names))
     key = "batch" if batch.nunique() > 1 and batch.value_counts().min() >= 3 else None
-    with warnings.catch_warnings():
-        # scanpy's dispersion of a gene that a sample lacks: 0 / 0, handled by scanpy as missing.
-        warnings.filterwarnings("ignore", category=RuntimeWarning, module="scanpy")
-        table = sc.pp.highly_variable_genes(view, n_top_genes=n_genes, flavor="seurat", batch_key=key, inplace=False)
+    table = sc.pp.highly_variable_genes(view, n_top_genes=n_genes, flavor="seurat", batch_key=key, inplace=False)
     chosen = table["highly_variable"].reindex(adata.var_names) if key else table["highly_variable"]
     return pd.Series(np.asarray(chosen, dtype=bool), index=adata.var_names)
 

@@ -8,6 +8,7 @@ after the GSM prefix joins the two.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 REPORT_COLUMNS = ["sample", "step", "item", "removed", "kept", "reason"]
-Rename = Callable[[Sequence[str]], tuple[Sequence[str | None], Any]] | Mapping[str, str]
+Rename = Callable[[Sequence[str]], tuple[Sequence[str | None], Sequence[Any]]] | Mapping[str, str]
 
 _NAME = re.compile(r"^(?:(?P<gsm>GSM\d+)_)?(?P<sample>.+?)\.(?P<kind>dem|anno)\.txt(?:\.gz)?$")
 _TIMEPOINT = re.compile(r"^(?P<patient>.+?)-(?P<timepoint>D\d+)$")
@@ -241,8 +242,9 @@ def rename_genes(
     counts : csr_matrix, shape (n_cells, n_genes)
     genes : sequence of str
     rename : callable or mapping
-        A callable gets all names and returns (new names in the same order, any report); None, NaN or ``""``
-        drops the gene. A mapping renames what it holds and leaves the rest.
+        A callable gets all names and returns (new names in the same order, report rows with a ``step``, which
+        are counted by it); None, NaN or ``""`` drops the gene. A mapping renames what it holds and leaves the
+        rest. ``amlprognosis.normalize.genes.rename_genes`` is such a callable.
 
     Returns
     -------
@@ -253,11 +255,12 @@ def rename_genes(
         Report row.
     """
     if callable(rename):
-        names = list(rename(list(genes))[0])
+        names, told = rename(list(genes))
+        names = list(names)
         if len(names) != len(genes):
             raise InputError(f"gene renaming returned {len(names)} names for {len(genes)} genes")
     else:
-        names = [rename.get(gene, gene) for gene in genes]
+        names, told = [rename.get(gene, gene) for gene in genes], []
     names = ["" if pd.isna(name) else str(name) for name in names]
     changed = sum(bool(new) and new != old for old, new in zip(genes, names, strict=True))
     dropped = names.count("")
@@ -270,6 +273,8 @@ def rename_genes(
     result.sort_indices()
     merged = len(genes) - dropped - len(kept)
     reason = f"{changed} renamed, {merged} summed into another of the same name, {dropped} without a name"
+    kinds = Counter(str(row["step"]) for row in told if isinstance(row, Mapping) and "step" in row)
+    reason += "".join(f"; {kind}: {count}" for kind, count in sorted(kinds.items()))
     return result, kept, report_row("all", "gene names", "genes", len(genes) - len(kept), len(kept), reason)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -218,10 +217,7 @@ def write_atlas(adata: AnnData, path: str | Path) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    with warnings.catch_warnings():
-        # anndata 0.12 announces changes of its own string handling.
-        warnings.filterwarnings("ignore", category=FutureWarning, module="anndata")
-        adata.write_h5ad(temporary, compression="gzip", compression_opts=1)
+    adata.write_h5ad(temporary, compression="gzip", compression_opts=1)
     os.replace(temporary, path)
 
 

@@ -134,3 +134,11 @@ def test_a_classifier_is_calibrated_where_it_predicts(world, run):
     assert np.isfinite(row["calibration_slope"])
     assert np.isnan(row["ibs"])
     assert "predicts no survival curve" in row["note"]
+
+
+def test_a_comparator_that_was_refused_says_so(world, run):
+    notes = pd.DataFrame({"model": ["lsc17"], "repeat": [1], "fold": [1], "reason": ["2 of 17 genes"]})
+    table = comparisons(run[0], world[1], [1, 3], 20, notes=notes).set_index("comparator")
+    assert set(table.index) == {"age", "lsc17"}
+    assert np.isnan(table.loc["lsc17", "difference"]).all()
+    assert table.loc["lsc17", "note"].iloc[0] == "not compared: 1 fits failed: 2 of 17 genes"

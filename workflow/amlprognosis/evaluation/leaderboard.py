@@ -217,10 +217,12 @@ def comparisons(
     metrics: Sequence[str] = COMPARED,
     cohort: str = "training",
     evaluation: Evaluation | None = None,
+    notes: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Paired differences of each model and each comparator: the same draws of patients for both.
 
-    Where two models lack predictions for different patients, both are computed on what they share.
+    Where two models lack predictions for different patients, both are computed on what they share. With ``notes``
+    (model, reason of fits that failed) a comparator without any prediction has rows, too, that say why.
 
     Returns
     -------
@@ -229,11 +231,16 @@ def comparisons(
         Brier score), low, high, p (two-sided bootstrap, at least 2/(n_boot + 1)), patients, note.
     """
     run = evaluation or evaluate_models(predictions, outcome, horizons_years, n_boot, seed)
-    names = sorted(run.sheets)
+    failed = _failures(notes)
+    names = sorted(set(run.sheets) | set(failed))
     rows = []
-    for model in [m for m in names if kind_of(m, kinds) == "model"]:
+    for model in [m for m in names if kind_of(m, kinds) == "model" and m in run.sheets]:
         for other in [m for m in names if kind_of(m, kinds) == "comparator"]:
-            a, b, shared, note = _on_shared(run, model, other)
+            if other in run.sheets:
+                a, b, shared, note = _on_shared(run, model, other)
+            else:
+                a, b, shared = _undefined(run, model), _undefined(run, model), 0
+                note = f"not compared: {failed[other]}"
             for metric in metrics:
                 difference = a.values[metric] - b.values[metric]
                 low, high = percentile_interval(difference)
@@ -264,8 +271,11 @@ def _on_shared(run: Evaluation, model: str, other: str) -> tuple[Result, Result,
         shared = int(a.available.sum())
         return evaluate(a, run.design), evaluate(b, run.design), shared, "on the predictions that both have"
     note = "not computed: the two have different repeats"
-    empty = {name: np.full(len(run.design.weights), np.nan) for name in run.results[model].values}
-    return Result(empty, []), Result(empty, []), 0, note
+    return _undefined(run, model), _undefined(run, model), 0, note
+
+
+def _undefined(run: Evaluation, model: str) -> Result:
+    return Result({name: np.full(len(run.design.weights), np.nan) for name in run.results[model].values}, [])
 
 
 def bootstrap_p(difference: np.ndarray) -> float:

@@ -84,6 +84,8 @@ def held_out_influence(
         return table[table["fold"] == fold].set_index(keys)[["risk"]]
 
     reference = run(base, outcome)
+    if reference.empty:
+        raise InputError(f"the procedure predicts nobody in fold {fold}, so that its leaks cannot be tested")
     changed_outcome = 0.0
     columns = [c for c in features.columns if features.loc[held, c].nunique() > 1]
     for column in rng.choice(columns, size=min(draws, len(columns)), replace=False):
@@ -116,7 +118,7 @@ def _largest_change(a: pd.DataFrame, b: pd.DataFrame) -> float:
     joined = a.join(b, how="outer", lsuffix="_a", rsuffix="_b")
     if joined.isna().to_numpy().any():
         return float("inf")
-    return float((joined["risk_a"] - joined["risk_b"]).abs().max()) if len(joined) else 0.0
+    return float((joined["risk_a"] - joined["risk_b"]).abs().max())
 
 
 def leaky_c_index(

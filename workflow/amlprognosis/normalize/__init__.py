@@ -1,0 +1,1 @@
+"""From raw matrices to log2 expression per approved gene, and from cohorts to features."""

@@ -1,0 +1,285 @@
+"""From a raw cohort to a cohort under the contract."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from amlprognosis.cohort import EXCLUSION_COLUMNS, RawCohort, check_outcome, shown, step, validate_cohort
+from amlprognosis.errors import InputError
+from amlprognosis.normalize.arrays import probe_symbols, probes_to_genes, quantile_normalize, to_log2
+from amlprognosis.normalize.clinical import join_patients, map_clinical
+from amlprognosis.normalize.counts import TmmReference, normalize_counts
+from amlprognosis.normalize.genes import drop_missing, merge_duplicates, rename_genes, rename_steps
+from amlprognosis.study import Clinical, Cohort, Study
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def assemble_cohort(
+    study: Study, cohort_name: str, raw: RawCohort, *, reference: TmmReference | None = None
+) -> AnnData:
+    """Map, join, normalise, name and check a cohort.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    cohort_name : str
+        One of its cohorts.
+    raw : RawCohort
+        As :func:`amlprognosis.retrieve.read.read_source` gives it.
+    reference : TmmReference, optional
+        Frozen TMM reference (see :func:`frozen_reference`) of the training cohort, for counts of another cohort or of
+        one new
+        patient. Without it a cohort has its own.
+
+    Returns
+    -------
+    AnnData of shape (n_patients, n_genes)
+        Under the contract of :mod:`amlprognosis.cohort`; patients and genes sorted.
+
+    Raises
+    ------
+    InputError
+        Every fault of the input that is named in the functions called.
+
+    Notes
+    -----
+    Filters by value (low expression, missing values) act on the training cohort only. A validation cohort keeps every
+    measured
+    gene, so that its values can never decide which genes the models see.
+    """
+    settings = study.cohorts[cohort_name]
+    training = settings.role == "training"
+    origin = f"cohorts.{cohort_name}: {raw.origin}"
+    clinical, sample_of, left_out = join_patients(raw.clinical, raw.patients, list(raw.expression.index))
+    if clinical.empty:
+        raise InputError(
+            f"{origin}: no patient has both expression ({shown(raw.expression.index, 3)}) and clinical data "
+            f"({shown(raw.clinical.index, 3)}); check clinical_id, orientation and patient_pattern"
+        )
+    obs, excluded, outcome_steps = map_clinical(clinical, _mapping(settings), origin)
+    if obs.empty:
+        raise InputError(f"{origin}: no patient is left: {outcome_steps[0]['detail']}")
+    obs.index = obs.index.astype(object)
+    matrix = raw.expression.loc[[sample_of[patient] for patient in obs.index]].set_axis(obs.index, axis=0)
+    joined = step(
+        "patients",
+        "expression and clinical data",
+        len(set(sample_of) | _patients(raw)),
+        len(clinical),
+        "one is lacking",
+    )
+    result = _Normalized(settings, raw, origin, training, reference, study).run(matrix)
+    adata = _anndata(obs, result, raw, study)
+    exclusions = pd.DataFrame([*raw.exclusions, *left_out, *excluded], columns=list(EXCLUSION_COLUMNS), dtype=object)
+    adata.uns["exclusions"] = exclusions.sort_values(list(EXCLUSION_COLUMNS), kind="stable").reset_index(drop=True)
+    adata.uns["provenance"] = json.dumps(raw.provenance, sort_keys=True)
+    adata.uns["preprocessing"] = json.dumps([*raw.steps, joined, *outcome_steps, *result.steps], sort_keys=True)
+    if training:
+        check_outcome(adata, name=origin)
+    validate_cohort(adata, name=origin)
+    return adata
+
+
+def frozen_reference(adata: AnnData) -> TmmReference | None:
+    """TMM reference of a cohort of counts, or None for other cohorts."""
+    if "tmm" not in adata.uns:
+        return None
+    numbers = json.loads(adata.uns["tmm"])
+    table = pd.DataFrame(adata.uns["tmm_reference"])
+    counts = pd.Series(table["count"].to_numpy(dtype=float), index=pd.Index(table["gene"].astype(str)))
+    return TmmReference(counts=counts, **numbers)
+
+
+def _mapping(settings: Cohort) -> Clinical:
+    if settings.clinical is not None:
+        return settings.clinical
+    from amlprognosis.retrieve.gdc import DEFAULT_CLINICAL
+
+    return DEFAULT_CLINICAL
+
+
+def _patients(raw: RawCohort) -> set[str]:
+    return {str(raw.patients.get(name, name)) for name in raw.clinical.index}
+
+
+class _Normalized:
+    """The steps from a raw matrix to log2 expression per approved gene, with what each of them dropped."""
+
+    def __init__(
+        self,
+        settings: Cohort,
+        raw: RawCohort,
+        origin: str,
+        training: bool,
+        reference: TmmReference | None,
+        study: Study,
+    ) -> None:
+        self.rules = settings.normalization
+        self.raw, self.origin, self.training, self.reference, self.study = raw, origin, training, reference, study
+        self.steps: list[dict[str, Any]] = []
+        self.counts: pd.DataFrame | None = None
+        self.ensembl = pd.Series(dtype=object)
+        self.matrix = pd.DataFrame()
+
+    def run(self, matrix: pd.DataFrame) -> _Normalized:
+        """Normalise a matrix of patients x ids."""
+        if self.raw.scale == "counts":
+            matrix = self._counts(self._genes(matrix))
+        else:
+            matrix, scale, steps = to_log2(matrix, self.raw.scale, self.origin)
+            self.steps += steps
+            matrix = self._quantile(matrix, scale)
+            matrix = self._probes(matrix) if self.raw.gene_ids == "probe" else self._genes(matrix)
+        if self.training:
+            matrix, steps = drop_missing(matrix, self.rules.max_missing_share)
+            self.steps += steps
+        self.matrix = matrix
+        return self
+
+    def _counts(self, counts: pd.DataFrame) -> pd.DataFrame:
+        matrix, self.reference, steps = normalize_counts(
+            counts,
+            min_count=self.rules.min_count,
+            min_samples_share=self.rules.min_samples_share,
+            filter_genes=self.training,
+            reference=self.reference,
+            origin=self.origin,
+        )
+        self.steps += steps
+        self.counts = counts[matrix.columns]
+        return matrix
+
+    def _quantile(self, matrix: pd.DataFrame, scale: str) -> pd.DataFrame:
+        if not self.raw.array or not self.rules.quantile or scale == "log2_ratio":
+            reasons = {False: "values per gene, not per probe", True: "switched off in the study"}
+            why = "log2 ratios to a common reference" if scale == "log2_ratio" else reasons[self.raw.array]
+            self.steps.append(step("quantile normalisation", f"not applied: {why}"))
+            return matrix
+        matrix, target = quantile_normalize(matrix)
+        detail = f"mean quantiles of {len(matrix)} samples, median {np.median(target):.3g}, maximum {target[-1]:.3g}"
+        self.steps.append(step("quantile normalisation", detail))
+        return matrix
+
+    def _probes(self, matrix: pd.DataFrame) -> pd.DataFrame:
+        if self.raw.gene_map is None:
+            raise InputError(f"{self.origin}: probes need a gene_map")
+        symbols, counted = probe_symbols(self.raw.gene_map)
+        named = sorted(set(symbols) - {""})
+        new, report = rename_genes(named)
+        symbols = symbols.map(dict(zip(named, new, strict=True))).fillna("")
+        self.steps.append(
+            step(
+                "platform table",
+                f"{len(symbols)} probes: {counted['without']} without a gene, {counted['several']} with several",
+            )
+        )
+        self.steps += rename_steps(len(named), len(set(new)), report)
+        matrix, _, steps = probes_to_genes(matrix, symbols, self.rules.probe_rule, self.origin)
+        self.steps += steps
+        return matrix
+
+    def _genes(self, matrix: pd.DataFrame) -> pd.DataFrame:
+        ids = matrix.columns
+        if self.raw.gene_ids == "ensembl":
+            matrix, ids = self._symbols_of_ensembl(matrix)
+        elif self.rules.duplicates == "error":
+            twice = sorted(set(ids[ids.duplicated()]))
+            if twice:
+                raise InputError(
+                    f"{self.origin}: genes named more than once: {shown(twice)}; keep one row per gene, or set "
+                    "normalization.duplicates: max_mean"
+                )
+        renamed, report = rename_genes([str(name) for name in matrix.columns])
+        positions = pd.Series(np.arange(len(ids)), index=range(len(ids)))
+        before = matrix.shape[1]
+        # Columns carry their position, so that the id of the one that stays is known.
+        merged, chosen, gave_way = merge_duplicates(matrix, renamed)
+        self.steps += rename_steps(before, merged.shape[1], report + gave_way)
+        if self.raw.gene_ids == "ensembl":
+            self.ensembl = self._ensembl_of(matrix, ids, renamed, merged, chosen, positions)
+        return merged
+
+    def _symbols_of_ensembl(self, matrix: pd.DataFrame) -> tuple[pd.DataFrame, pd.Index]:
+        if self.raw.gene_map is None:
+            raise InputError(f"{self.origin}: Ensembl ids need a gene_map")
+        bare = matrix.columns.str.replace(r"\.\d+(_PAR_Y)?$", "", regex=True)
+        table = self.raw.gene_map
+        table = table[~table.index.duplicated()]
+        found = table.reindex(matrix.columns)
+        fallback = table.set_axis(table.index.str.replace(r"\.\d+$", "", regex=True), axis=0)
+        fallback = fallback[~fallback.index.duplicated()].reindex(bare)
+        symbols = found.to_numpy(dtype=object)
+        symbols = np.where(pd.isna(symbols) | (symbols == ""), fallback.to_numpy(dtype=object), symbols)
+        named = ~(pd.isna(symbols) | (symbols == ""))
+        if not named.any():
+            raise InputError(
+                f"{self.origin}: none of the Ensembl ids ({shown(matrix.columns, 3)}) is in gene_map "
+                f"({shown(table.index, 3)})"
+            )
+        self.steps.append(
+            step("Ensembl ids to symbols", "by the source's own table", matrix.shape[1], int(named.sum()), "no symbol")
+        )
+        return matrix.loc[:, named].set_axis(symbols[named], axis=1), bare[named]
+
+    @staticmethod
+    def _ensembl_of(
+        matrix: pd.DataFrame,
+        ids: pd.Index,
+        renamed: list[str],
+        merged: pd.DataFrame,
+        chosen: pd.Index,
+        positions: pd.Series,
+    ) -> pd.Series:
+        """Ensembl id of each gene that stayed: of the column with its values."""
+        table = pd.DataFrame({"symbol": renamed, "old": matrix.columns, "id": ids, "position": positions.to_numpy()})
+        sums = np.nansum(matrix.to_numpy(dtype=float), axis=0)
+        table["sum"] = sums
+        table = table.sort_values(["symbol", "sum", "position"], ascending=[True, False, True], kind="stable")
+        kept = pd.Series(chosen, index=merged.columns)
+        table = table[table["old"].to_numpy() == kept.reindex(table["symbol"]).to_numpy()]
+        return table.drop_duplicates("symbol").set_index("symbol")["id"]
+
+
+def _anndata(obs: pd.DataFrame, result: _Normalized, raw: RawCohort, study: Study) -> AnnData:
+    from anndata import AnnData
+
+    genes = pd.Index([str(name) for name in result.matrix.columns], dtype=object)
+    var = pd.DataFrame(
+        {"ensembl": result.ensembl.reindex(genes).fillna("").astype(str).to_numpy(dtype=object)}, index=genes
+    )
+    adata = AnnData(X=result.matrix.to_numpy(dtype=np.float32), obs=obs, var=var)
+    if result.counts is not None:
+        adata.layers["counts"] = result.counts.to_numpy(dtype=np.float32)
+        assert result.reference is not None
+        frozen = result.reference.counts
+        adata.uns["tmm"] = json.dumps(result.reference.numbers(), sort_keys=True)
+        adata.uns["tmm_reference"] = pd.DataFrame(
+            {"gene": frozen.index.to_numpy(dtype=object), "count": frozen.to_numpy(dtype=float)}
+        )
+    if raw.mutations is not None:
+        adata.obsm["mutations"], report = _mutations(raw, obs.index, list(study.features.mutations))
+        result.steps += report
+    return adata
+
+
+def _mutations(raw: RawCohort, patients: pd.Index, wanted: list[str]) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Mutations of the cohort's patients: the study's genes and those mutated in two patients or more."""
+    assert raw.mutations is not None
+    tested = [patient for patient in patients if patient in raw.tested]
+    found = raw.mutations.reindex(index=tested).fillna(0.0)
+    recurrent = set(found.columns[found.sum(axis=0) >= 2])
+    columns = sorted(recurrent | set(wanted))
+    frame = found.reindex(columns=columns, fill_value=0.0).reindex(index=patients).astype(np.float32)
+    detail = f"{len(tested)} of {len(patients)} patients tested; the others are missing, not wild type"
+    before = int((found.sum(axis=0) > 0).sum())
+    kept = int((frame.sum(axis=0) > 0).sum())
+    return frame, [
+        step("mutated genes", detail, before, kept, "mutated in a single patient and no feature of the study")
+    ]

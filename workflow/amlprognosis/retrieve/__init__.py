@@ -1,0 +1,1 @@
+"""Retrieval of raw files and reading of their formats."""

@@ -1,0 +1,160 @@
+"""A study's cohort, read: the point where sources become one kind of raw cohort."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from amlprognosis.cohort import RawCohort, shown
+from amlprognosis.errors import InputError
+from amlprognosis.retrieve.download import local_record, read_provenance
+from amlprognosis.study import GdcSource, GeoSource, Study, TablesSource
+
+
+def read_source(study: Study, cohort_name: str, retrieved: Path | None = None) -> RawCohort:
+    """Read the source of a cohort.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    cohort_name : str
+        One of its cohorts.
+    retrieved : path, optional
+        Folder of retrieved files (GEO and GDC); own tables are read in place.
+
+    Returns
+    -------
+    RawCohort
+
+    Raises
+    ------
+    InputError
+        A missing, damaged or wrong file, with its name and the remedy.
+    """
+    if cohort_name not in study.cohorts:
+        raise InputError(f"cohorts.{cohort_name}: no such cohort; the study has {shown(study.cohorts)}")
+    source = study.cohorts[cohort_name].source
+    if isinstance(source, TablesSource):
+        return _read_tables(study, cohort_name, source)
+    if retrieved is None:
+        raise InputError(f"cohorts.{cohort_name}: give the folder of its retrieved files")
+    folder = Path(retrieved)
+    raw = _read_geo(source, folder) if isinstance(source, GeoSource) else _read_gdc(source, folder)
+    if source.source_note:
+        raw.provenance = [{**row, "licence": source.source_note} for row in raw.provenance]
+    return raw
+
+
+def _read_gdc(source: GdcSource, folder: Path) -> RawCohort:
+    from amlprognosis.retrieve.gdc import read_gdc_project
+
+    return read_gdc_project(folder, source.project)
+
+
+def _read_geo(source: GeoSource, folder: Path) -> RawCohort:
+    from amlprognosis.retrieve.geo import matrix_name, parse_platform, parse_series_matrix
+
+    path = folder / matrix_name(source.accession, source.platform, source.several_platforms)
+    matrix = parse_series_matrix(path)
+    if matrix.platform and matrix.platform != source.platform:
+        raise InputError(
+            f"{path}: its samples are of {matrix.platform}, the study says platform: {source.platform}; correct "
+            f"the study, "
+            "or set several_platforms: true"
+        )
+    tables = [folder / f"{source.platform}.annot.gz", folder / f"{source.platform}_family.soft.gz"]
+    table = next((item for item in tables if item.is_file()), tables[0])
+    return RawCohort(
+        expression=matrix.expression,
+        scale=source.scale,
+        gene_ids="probe",
+        clinical=matrix.samples,
+        patients=pd.Series(matrix.samples.index, index=matrix.samples.index),
+        gene_map=parse_platform(table),
+        provenance=read_provenance(folder),
+        origin=f"{source.accession} ({path})",
+        array=True,
+    )
+
+
+def _read_tables(study: Study, name: str, source: TablesSource) -> RawCohort:
+    from amlprognosis.genomics.maf import mutation_matrix, read_maf
+    from amlprognosis.retrieve.tables import read_clinical, read_expression, read_gene_map
+
+    paths = study.source_paths(name)
+    key = f"cohorts.{name}.source"
+    records = [asdict(local_record(path)) for path in sorted(set(paths.values()))]
+    expression = read_expression(paths["expression"], source.orientation)
+    clinical = read_clinical(paths["clinical"], source.clinical_id)
+    if source.gene_ids == "probe" and "gene_map" not in paths:
+        raise InputError(f"{key}.gene_map: needed for gene_ids: {source.gene_ids}; give a table id -> symbol")
+    if source.gene_ids == "ensembl" and "gene_map" not in paths:
+        raise InputError(f"{key}.gene_map: needed for gene_ids: ensembl; give a table Ensembl id -> symbol")
+    patients = patients_of([*expression.index, *clinical.index], source.patient_pattern, f"{key}.patient_pattern")
+    _refuse_repeats(expression.index, patients, paths["expression"], key)
+    _refuse_repeats(clinical.index, patients, paths["clinical"], key)
+    raw = RawCohort(
+        expression=expression,
+        scale=source.scale,
+        gene_ids=source.gene_ids,
+        clinical=clinical,
+        patients=patients,
+        gene_map=read_gene_map(paths["gene_map"]) if "gene_map" in paths else None,
+        provenance=[{**record, "licence": source.source_note} for record in records],
+        origin=f"{name} ({paths['expression']})",
+        array=source.gene_ids == "probe",
+    )
+    if "mutations" in paths:
+        variants = read_maf(paths["mutations"])
+        barcodes = sorted(set(variants["sample"]))
+        known = set(patients)
+        of = patients_of(barcodes, source.patient_pattern, f"{key}.patient_pattern", strict=False)
+        hits = {b: p for b, p in of.items() if p in known}
+        if not hits:
+            raise InputError(
+                f"{paths['mutations']}: none of its {len(barcodes)} samples ({shown(barcodes, 3)}) is a patient of "
+                f"{paths['expression']} ({shown(sorted(known), 3)}); set {key}.patient_pattern so that both "
+                f"give the same patient"
+            )
+        raw.mutations, raw.tested, report = mutation_matrix(variants, hits)
+        raw.steps += report
+    return raw
+
+
+def patients_of(names: list[str], pattern: str | None, key: str, *, strict: bool = True) -> pd.Series:
+    """Patient of each sample name: the first group of the pattern, or the name itself.
+
+    Raises
+    ------
+    InputError
+        A pattern that is no regular expression, has no group, or (strict) matches no name.
+    """
+    unique = list(dict.fromkeys(str(name) for name in names))
+    if pattern is None:
+        return pd.Series(unique, index=unique, dtype=object)
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"{key}: {pattern!r} is not a regular expression: {error}") from None
+    if compiled.groups < 1:
+        raise InputError(f"{key}: {pattern!r} has no group; put the patient's part in parentheses")
+    found = {name: compiled.search(name) for name in unique}
+    if strict and not any(found.values()):
+        raise InputError(f"{key}: {pattern!r} matches no sample name, such as {shown(unique, 3)}")
+    return pd.Series({name: (match[1] or name) if match else name for name, match in found.items()}, dtype=object)
+
+
+def _refuse_repeats(index: pd.Index, patients: pd.Series, path: str, key: str) -> None:
+    """Own tables: which of two samples of a patient is meant is the user's decision, not ours."""
+    of = patients.reindex(index)
+    twice = of[of.duplicated(keep=False)]
+    if len(twice):
+        named = [f"{patient} ({', '.join(twice.index[twice == patient])})" for patient in dict.fromkeys(twice)]
+        raise InputError(
+            f"{path}: patients with several rows: {shown(named)}; keep one per patient, or correct "
+            f"{key}.patient_pattern"
+        )

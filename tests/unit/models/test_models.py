@@ -222,6 +222,15 @@ def test_signature_keeps_its_published_sign(train):
         make_model("lsc17", {"weights": {"G0": 1, "X": 1, "Y": 1}}).fit(x, y)
 
 
+def test_frozen_signature_does_not_say_where_its_table_lay(train, tmp_path):
+    table = tmp_path / "weights.tsv"
+    table.write_text("gene\tweight\nG0\t1\nG1\t0.5\n")
+    model = make_model("lsc17", {"path": str(table)}).fit(*train)
+    path = save_model(model, tmp_path / "frozen")
+    assert str(tmp_path) not in path.read_text()
+    np.testing.assert_array_equal(load_model(tmp_path / "frozen").predict(train[0]), model.predict(train[0]))
+
+
 def test_collinear_and_absent_columns(train):
     x, y = train
     twice = x.assign(**{"clinical:copy": x["clinical:age"] * 2 + 1})

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from amlprognosis.errors import InputError
-from amlprognosis.models.cox_kernels import risk_sets
+from amlprognosis.models.cox_kernels import fit_cox, risk_sets
 
 FAST = {"reassoc", "contract", "nsz"}
 
@@ -251,13 +251,19 @@ def lambda_sequence(
     min_ratio: float = 0.02,
     penalty_factor: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Make a geometric sequence from the smallest penalty that keeps nothing down to ``min_ratio`` of it."""
+    """Make a geometric sequence from the smallest penalty that keeps nothing down to ``min_ratio`` of it.
+
+    Columns with penalty factor 0 are in the model from the start.
+    """
     z, _ = _standardize(np.asarray(x, dtype=np.float64))
     sets = risk_sets(time, event)
     factor = np.ones(z.shape[1]) if penalty_factor is None else np.asarray(penalty_factor, dtype=np.float64)
     gradient, weight = np.empty(len(z)), np.empty(len(z))
-    _breslow(np.zeros(len(z)), sets.event, sets.starts, gradient, weight)
     penalized = factor > 0
+    eta = np.zeros(len(z))
+    if not penalized.all():
+        eta = z[:, ~penalized] @ fit_cox(z[:, ~penalized], time, event, "breslow").beta
+    _breslow(eta[sets.order], sets.event, sets.starts, gradient, weight)
     slopes = np.abs(z[sets.order].T @ gradient)[penalized] / factor[penalized] / len(z)
     # glmnet starts a ridge path where alpha = 0.001 would start.
     top = float(slopes.max(initial=0.0)) / max(alpha, 1e-3)

@@ -87,6 +87,9 @@ def save_model(model: RiskModel, directory: str | Path, metadata: Mapping[str, A
     directory.mkdir(parents=True, exist_ok=True)
     files = {name: _digest(directory / name) for name in model._write_side(directory)}
     parameters = {k: v for k, v in model.get_params(deep=False).items() if k not in MACHINE_PARAMETERS}
+    if parameters.get("path") is not None:
+        # The weights are frozen below; where their table lay on this machine is nobody's business.
+        parameters["path"] = Path(parameters["path"]).name
     content: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "class": kind,

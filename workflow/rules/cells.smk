@@ -11,7 +11,7 @@ rule build_atlas:
         atlas=f"{RESULTS}/cells/{{atlas}}.h5ad",
         quality=report(
             f"{TABLES}/cell_quality_{{atlas}}.tsv",
-            caption="../report/cell_quality.rst",
+            caption="../report/table.rst",
             category="Single cells",
             labels={"table": "Cell quality", "atlas": "{atlas}"},
         ),
@@ -43,7 +43,7 @@ rule score_atlas:
         umap=f"{TABLES}/umap_{{atlas}}.tsv",
         scores=report(
             f"{TABLES}/cell_scores_{{atlas}}.tsv",
-            caption="../report/cell_scores.rst",
+            caption="../report/table.rst",
             category="Single cells",
             labels={"table": "Index score by cell type", "atlas": "{atlas}"},
         ),

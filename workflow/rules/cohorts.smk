@@ -68,13 +68,13 @@ rule describe:
     output:
         cohorts=report(
             f"{TABLES}/cohorts.tsv",
-            caption="../report/cohorts.rst",
+            caption="../report/table_cohorts.rst",
             category="Patients",
             labels={"table": "Cohorts"},
         ),
         flow=report(
             f"{TABLES}/flow.tsv",
-            caption="../report/flow.rst",
+            caption="../report/table_flow.rst",
             category="Patients",
             labels={"table": "Patient flow"},
         ),

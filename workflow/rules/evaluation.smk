@@ -24,7 +24,7 @@ rule leaderboard:
     output:
         leaderboard=report(
             f"{TABLES}/leaderboard.tsv",
-            caption="../report/leaderboard.rst",
+            caption="../report/table_leaderboard.rst",
             category="Performance",
             labels={"table": "Leaderboard (cross-validated)"},
         ),
@@ -32,7 +32,7 @@ rule leaderboard:
         stability_summary=f"{TABLES}/stability_summary.tsv",
         sample_size=report(
             f"{TABLES}/sample_size.tsv",
-            caption="../report/sample_size.rst",
+            caption="../report/table_sample_size.rst",
             category="Trust",
             labels={"table": "Sample size"},
         ),
@@ -64,7 +64,7 @@ rule index:
     output:
         index=report(
             f"{TABLES}/index.tsv",
-            caption="../report/index.rst",
+            caption="../report/table_index.rst",
             category="Genes",
             labels={"table": "Gene index"},
         ),
@@ -99,14 +99,14 @@ rule compare:
     output:
         validation=report(
             f"{TABLES}/validation.tsv",
-            caption="../report/validation.rst",
+            caption="../report/table_validation.rst",
             category="Performance",
             labels={"table": "Validation (locked cohorts)"},
         ),
         predictions=f"{TABLES}/predictions.tsv",
         comparisons=report(
             f"{TABLES}/comparisons.tsv",
-            caption="../report/comparisons.rst",
+            caption="../report/table_comparisons.rst",
             category="Performance",
             labels={"table": "Models against comparators"},
         ),
@@ -114,7 +114,7 @@ rule compare:
         risk_table=f"{TABLES}/risk_table.tsv",
         risk_groups=report(
             f"{TABLES}/risk_groups.tsv",
-            caption="../report/risk_groups.rst",
+            caption="../report/table.rst",
             category="Performance",
             labels={"table": "Risk groups"},
         ),
@@ -122,7 +122,7 @@ rule compare:
         calibration=f"{TABLES}/calibration.tsv",
         hazard_ratios=report(
             f"{TABLES}/hazard_ratios.tsv",
-            caption="../report/hazard_ratios.rst",
+            caption="../report/table_hazard_ratios.rst",
             category="Performance",
             labels={"table": "Hazard ratios"},
         ),
@@ -153,7 +153,7 @@ rule controls:
         controls=f"{TABLES}/controls.tsv",
         summary=report(
             f"{TABLES}/controls_summary.tsv",
-            caption="../report/controls.rst",
+            caption="../report/table_controls.rst",
             category="Trust",
             labels={"table": "Negative controls"},
         ),
@@ -188,7 +188,7 @@ rule notes:
     output:
         notes=report(
             f"{TABLES}/notes.tsv",
-            caption="../report/notes.rst",
+            caption="../report/table_notes.rst",
             category="Trust",
             labels={"table": "Warnings"},
         ),
@@ -222,7 +222,7 @@ if STUDY.simulate:
         output:
             planted=report(
                 f"{TABLES}/planted.tsv",
-                caption="../report/planted.rst",
+                caption="../report/table.rst",
                 category="Trust",
                 labels={"table": "Planted and found genes"},
             ),

@@ -12,7 +12,11 @@ from amlprognosis.tables import write_table
 with job(snakemake) as study:
     asked = study.atlases[snakemake.wildcards.atlas]
     samples = discover_samples(Path(snakemake.input.retrieved).parent)
-    settings = {"samples": asked.samples, "quality": asked.quality.model_dump(), "embedding": asked.embedding.model_dump()}
+    settings = {
+        "samples": asked.samples,
+        "quality": asked.quality.model_dump(),
+        "embedding": asked.embedding.model_dump(),
+    }
     markers = {name: gene_set.genes for name, gene_set in read_gmt(snakemake.input.cell_types).items()}
     atlas, report = build_atlas(samples, settings, markers, study.seed, rename=rename_genes)
     write_atlas(atlas, snakemake.output.atlas)

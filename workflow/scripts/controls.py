@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
+
 from amlprognosis.evaluation.inputs import read_features
 from amlprognosis.evaluation.summaries import control_tables
 from amlprognosis.job import job

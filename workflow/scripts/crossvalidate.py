@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
+
 from amlprognosis.evaluation.crossvalidate import crossvalidate
 from amlprognosis.evaluation.inputs import model_factory, read_features
 from amlprognosis.job import job

@@ -1,7 +1,8 @@
 """Performance of every model in cross-validation, stability of selection, sample size."""
 
 import pandas as pd
-from amlprognosis.evaluation.inputs import candidate_parameters, read_features, read_parts
+
+from amlprognosis.evaluation.inputs import read_features, read_parts
 from amlprognosis.evaluation.summaries import leaderboard_tables
 from amlprognosis.job import job
 from amlprognosis.tables import read_table, write_table

@@ -1,6 +1,7 @@
 """What the run itself warns about."""
 
 import pandas as pd
+
 from amlprognosis.evaluation.freeze import NOTE_COLUMNS
 from amlprognosis.evaluation.summaries import note_table
 from amlprognosis.job import job

@@ -1,6 +1,7 @@
 """The gene index in the cells of an atlas."""
 
 import pandas as pd
+
 from amlprognosis.cells.pipeline import read_atlas
 from amlprognosis.cells.score import index_score, malignant_against_normal, score_by_type
 from amlprognosis.job import job

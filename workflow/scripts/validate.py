@@ -4,13 +4,13 @@ from amlprognosis.cohort import read_cohort
 from amlprognosis.evaluation.freeze import apply_models
 from amlprognosis.evaluation.inputs import read_features
 from amlprognosis.job import job
-from amlprognosis.normalize.harmonize import adapt, cohort_features
+from amlprognosis.normalize.harmonize import adapt, validation_features
 from amlprognosis.tables import write_table
 
 with job(snakemake) as study:
     name = snakemake.wildcards.cohort
     training, _ = read_features(snakemake.input.features)
-    features = cohort_features(study, read_cohort(snakemake.input.cohort))
+    features, _ = validation_features(study, name, read_cohort(snakemake.input.cohort), list(training.columns))
     adapted = adapt(features, training, study.cohorts[name].adaptation)
     predictions, notes = apply_models(study, name, adapted, snakemake.input.models)
     predictions.to_parquet(snakemake.output.predictions)

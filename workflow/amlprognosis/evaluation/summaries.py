@@ -11,7 +11,6 @@ import pandas as pd
 from amlprognosis.evaluation.calibration import calibration_points
 from amlprognosis.evaluation.hazard_ratios import gene_hazard_ratios, index_hazard_ratios, patient_index
 from amlprognosis.evaluation.inputs import KINDS, candidate_parameters, model_factory
-from amlprognosis.evaluation.leakage import leaky_c_index
 from amlprognosis.evaluation.leaderboard import (
     comparisons,
     evaluate_models,
@@ -20,6 +19,7 @@ from amlprognosis.evaluation.leaderboard import (
     validation_comparisons,
     validation_table,
 )
+from amlprognosis.evaluation.leakage import leaky_c_index
 from amlprognosis.evaluation.nulls import permuted_outcome, procedure_c_index, random_gene_sets, summarize_controls
 from amlprognosis.evaluation.roc import roc_points
 from amlprognosis.evaluation.sample_size import sample_size_table
@@ -71,7 +71,9 @@ def leaderboard_tables(
     stability["selected_in_final"] = stability["feature"].isin(_final_features(frozen.get(INDEX, {})))
     summary = model_stability(own, {INDEX: universe[INDEX]} if INDEX in universe else {})
     sizes = sample_size_table(
-        {name: count for name, count in universe.items() if name not in refused}, outcome["os_time"], outcome["os_event"]
+        {name: count for name, count in universe.items() if name not in refused},
+        outcome["os_time"],
+        outcome["os_event"],
     )
     return {
         "leaderboard": board,
@@ -224,7 +226,7 @@ def control_tables(
             )
         )
     summary = summarize_controls(pd.concat(tables[1:], ignore_index=True), observed) if len(tables) > 1 else None
-    leaky = leaky_c_index(expression, outcome, first, genes=min(20, expression.notna().all().sum()))
+    leaky = leaky_c_index(expression, outcome, first, genes=min(50, expression.notna().all().sum()))
     recipes = leaky.assign(control=leaky["recipe"] + "_recipe", draw=0, note="")[
         ["control", "draw", "c_harrell", "note"]
     ]
@@ -252,7 +254,9 @@ def note_table(
     rows: list[tuple[str, str, str]] = []
     for row in cohorts.itertuples():
         if row.adaptation == "cohort_rescaling":
-            text = "each gene is re-scaled within this cohort: figures need a cohort and do not hold for one new patient"
+            text = (
+                "each gene is re-scaled within this cohort: figures need a cohort and do not hold for one new patient"
+            )
             rows.append(("validation", row.cohort, text))
         if row.events < 100 and row.cohort in study.validation:
             text = f"{row.events} deaths: below the 100 usually asked of a validation cohort; intervals are wide"
@@ -263,7 +267,9 @@ def note_table(
     for (model, reason), part in folds.groupby(["model", "reason"], sort=True):
         rows.append(("cross-validation", str(model), f"not fitted in {len(part)} folds: {reason}"))
     rows += [(row.source, row.item, row.note) for row in validation.itertuples()]
-    rows += [("leaderboard", row.model, row.note) for row in board.itertuples() if isinstance(row.note, str) and row.note]
+    rows += [
+        ("leaderboard", row.model, row.note) for row in board.itertuples() if isinstance(row.note, str) and row.note
+    ]
     for row in sizes[sizes["verdict"] != "enough"].itertuples():
         text = (
             f"{row.events_per_parameter:.2g} deaths per candidate parameter; {row.riley_minimum_n} patients would be "
@@ -271,4 +277,3 @@ def note_table(
         )
         rows.append(("sample size", row.model, text))
     return pd.DataFrame(rows, columns=["source", "item", "note"]).drop_duplicates(ignore_index=True)
-

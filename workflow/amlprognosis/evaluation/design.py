@@ -1,0 +1,108 @@
+"""The design of a study before any fitting: training matrix, folds, candidate genes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from amlprognosis.errors import InputError
+from amlprognosis.evaluation.folds import make_folds
+from amlprognosis.normalize.harmonize import EXPRESSION, design_matrix
+from amlprognosis.signatures.gene_sets import GeneSet
+from amlprognosis.study import Study
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+FEW_CANDIDATES = 20
+
+
+@dataclass(frozen=True)
+class Design:
+    """What every job of the cross-validation shares.
+
+    Attributes
+    ----------
+    features : DataFrame
+        os_time, os_event, then the features; index = patient.
+    folds : DataFrame
+        repeat, fold, patient (held out).
+    candidates : dict
+        ``genes``: candidate genes of the index that are measured, sorted; ``absent``: those that are not;
+        ``sets``: genes and measured genes per set.
+    report : DataFrame
+        level (info, warning), item, note.
+    """
+
+    features: pd.DataFrame
+    folds: pd.DataFrame
+    candidates: dict[str, Any]
+    report: pd.DataFrame
+
+
+def make_design(study: Study, cohorts: Mapping[str, AnnData], gene_sets: Mapping[str, GeneSet]) -> Design:
+    """Build the design of a study.
+
+    Parameters
+    ----------
+    study : Study
+    cohorts : mapping of str to AnnData
+        Every bulk cohort; of validation cohorts only the names of the genes are looked at.
+    gene_sets : mapping of str to GeneSet
+        Content of the study's GMT file.
+
+    Raises
+    ------
+    InputError
+        No shared gene, an unknown gene set, fewer than two candidate genes measured, folds that cannot be made.
+    """
+    features, steps = design_matrix(study, cohorts)
+    genes = {column.removeprefix(EXPRESSION) for column in features.columns if column.startswith(EXPRESSION)}
+    candidates = _candidates(study, gene_sets, genes)
+    folds = make_folds(
+        list(features.index),
+        features["os_event"].to_numpy(),
+        features["os_time"].to_numpy(),
+        study.crossvalidation.folds,
+        study.crossvalidation.repeats,
+        study.seed,
+    )
+    rows = [("info", str(row["step"]), _step_note(row)) for row in steps]
+    total = len(candidates["genes"]) + len(candidates["absent"])
+    note = f"{len(candidates['genes'])} of {total} candidate genes are measured"
+    rows.append(("warning" if len(candidates["genes"]) < total / 2 else "info", "candidate genes", note))
+    if len(candidates["genes"]) < FEW_CANDIDATES:
+        rows.append(("warning", "candidate genes", f"fewer than {FEW_CANDIDATES}: the index has little to choose from"))
+    return Design(features, folds, candidates, pd.DataFrame(rows, columns=["level", "item", "note"]))
+
+
+def _candidates(study: Study, gene_sets: Mapping[str, GeneSet], measured: set[str]) -> dict[str, Any]:
+    path = study.gene_sets.file
+    chosen = study.gene_sets.sets if study.gene_sets.sets is not None else sorted(gene_sets)
+    unknown = sorted(set(chosen) - set(gene_sets))
+    if unknown:
+        raise InputError(
+            f"gene_sets.sets: {path} has no set {', '.join(unknown)}; it has {', '.join(sorted(gene_sets))}"
+        )
+    union = {gene for name in chosen for gene in gene_sets[name].genes}
+    present = sorted(union & measured)
+    if len(present) < 2:
+        raise InputError(
+            f"gene_sets.file: {path}: {len(present)} of its {len(union)} genes (such as {', '.join(sorted(union)[:3])}) are "
+            f"among the {len(measured)} genes of the training matrix (such as {', '.join(sorted(measured)[:3])}); "
+            "give approved symbols, or check gene_ids of the cohorts"
+        )
+    sets = {
+        name: {"genes": len(gene_sets[name].genes), "measured": len(set(gene_sets[name].genes) & measured)}
+        for name in chosen
+    }
+    return {"genes": present, "absent": sorted(union - measured), "sets": sets}
+
+
+def _step_note(row: Mapping[str, Any]) -> str:
+    counts = f" ({row['before']} -> {row['after']})" if row.get("before") is not None else ""
+    reason = f"; left out: {row['reason']}" if row.get("reason") and row.get("dropped") else ""
+    return f"{row['detail']}{counts}{reason}"

@@ -1,0 +1,104 @@
+"""Who is in the study: cohorts, flow of patients, exclusions, preprocessing, files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from amlprognosis.cohort import RISKS, exclusions, preprocessing, provenance
+from amlprognosis.evaluation.survival import censoring_curve, kaplan_meier
+from amlprognosis.evaluation.survival_groups import median_survival
+from amlprognosis.study import GeoSource, Study, TablesSource
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def cohort_tables(study: Study, cohorts: Mapping[str, AnnData]) -> dict[str, pd.DataFrame]:
+    """Tables about the cohorts of a study.
+
+    Parameters
+    ----------
+    study : Study
+    cohorts : mapping of str to AnnData
+        Every bulk cohort.
+
+    Returns
+    -------
+    dict of name to DataFrame
+        cohorts, flow, exclusions, preprocessing, provenance; in the order of the study.
+    """
+    names = [name for name in study.cohorts if name in cohorts]
+    return {
+        "cohorts": pd.DataFrame([_cohort_row(study, name, cohorts[name]) for name in names]),
+        "flow": pd.DataFrame([row for name in names for row in _flow(name, cohorts[name])]),
+        "exclusions": _stacked({name: exclusions(cohorts[name]) for name in names}),
+        "preprocessing": _stacked({name: preprocessing(cohorts[name]) for name in names}),
+        "provenance": _stacked({name: provenance(cohorts[name]) for name in names}),
+    }
+
+
+def _cohort_row(study: Study, name: str, adata: AnnData) -> dict[str, object]:
+    settings, obs = study.cohorts[name], adata.obs
+    time, event = obs["os_time"].to_numpy(float), obs["os_event"].to_numpy(bool)
+    risk = obs["risk"].astype(object) if "risk" in obs else pd.Series(np.nan, index=obs.index, dtype=object)
+    sex = obs["sex"].dropna().astype(str) if "sex" in obs else pd.Series(dtype=str)
+    row: dict[str, object] = {
+        "cohort": name,
+        "label": study.cohort_label(name),
+        "role": settings.role,
+        "source": _source_text(settings.source),
+        "platform": _platform_text(settings.source),
+        "patients": adata.n_obs,
+        "events": int(event.sum()),
+        "median_followup_days": median_survival(censoring_curve(time, event)),
+        "median_os_days": median_survival(kaplan_meier(time, event)),
+        "genes": adata.n_vars,
+        "age_median": float(obs["age"].median()) if "age" in obs else np.nan,
+        "female_share": float((sex == "female").mean()) if len(sex) else np.nan,
+        "risk_system": settings.clinical.risk.system if settings.clinical and settings.clinical.risk else "ELN",
+    }
+    row |= {f"risk_{group}": int((risk == group).sum()) for group in RISKS}
+    return row | {"risk_unknown": int(risk.isna().sum()), "adaptation": settings.adaptation}
+
+
+def _source_text(source: object) -> str:
+    if isinstance(source, TablesSource):
+        return "own tables"
+    if isinstance(source, GeoSource):
+        return f"GEO {source.accession}"
+    return f"GDC {getattr(source, 'project', '')}"
+
+
+def _platform_text(source: object) -> str:
+    if isinstance(source, TablesSource):
+        return source.scale.replace("_", " ")
+    return source.platform if isinstance(source, GeoSource) else "RNA-seq counts (STAR)"
+
+
+def _flow(name: str, adata: AnnData) -> list[dict[str, object]]:
+    """Counts down from everyone the source names; a reason per line."""
+    left_out = exclusions(adata)
+    remaining = adata.n_obs + len(left_out)
+    rows: list[dict[str, object]] = [
+        {"cohort": name, "step": "in the source", "reason": "", "patients": remaining, "remaining": remaining}
+    ]
+    for reason, part in left_out.groupby("reason", sort=True):
+        remaining -= len(part)
+        rows.append(
+            {"cohort": name, "step": "excluded", "reason": reason, "patients": len(part), "remaining": remaining}
+        )
+    rows.append({"cohort": name, "step": "analysed", "reason": "", "patients": adata.n_obs, "remaining": adata.n_obs})
+    return rows
+
+
+def _stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    parts = [table.assign(cohort=name) for name, table in tables.items() if len(table)]
+    if not parts:
+        columns = next(iter(tables.values())).columns
+        return pd.DataFrame(columns=["cohort", *columns])
+    stacked = pd.concat(parts, ignore_index=True)
+    return stacked[["cohort", *[column for column in stacked.columns if column != "cohort"]]]

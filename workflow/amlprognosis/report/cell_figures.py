@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from amlprognosis.report.theme import (
@@ -126,8 +127,13 @@ def figure_cell_scores(tables: Tables, atlas: str) -> Panel:
             "cell_type:N", sort=order, axis=alt.Axis(title=None, grid=True, domain=False, ticks=False, labelLimit=120)
         )
     )
+    sizes = _legend_sizes(table["cells"])
     points = base.mark_point(filled=True, opacity=0.9, stroke="#ffffff", strokeWidth=1).encode(
-        x=alt.X("mean:Q", scale=alt.Scale(zero=False, padding=16), axis=alt.Axis(title="Mean index score", format="~g", tickCount=6)),
+        x=alt.X(
+            "mean:Q",
+            scale=alt.Scale(zero=False, padding=16),
+            axis=alt.Axis(title="Mean index score", format="~g", tickCount=6),
+        ),
         color=alt.Color(
             "kind:N",
             scale=alt.Scale(domain=kinds, range=[colors[k] for k in kinds]),
@@ -136,8 +142,9 @@ def figure_cell_scores(tables: Tables, atlas: str) -> Panel:
         size=alt.Size(
             "cells:Q",
             scale=alt.Scale(type="sqrt", range=[40, 420]),
-            legend=alt.Legend(title="Cells", orient="bottom", tickCount=3, symbolType="circle", symbolFillColor="#b4b9c2",
-                              symbolStrokeColor="#b4b9c2"),
+            legend=alt.Legend(
+                title="Cells", orient="bottom", values=sizes, symbolFillColor=GREY, symbolStrokeColor=GREY
+            ),
         ),
         tooltip=[
             alt.Tooltip("cell_type:N", title="Cell type"),
@@ -153,6 +160,14 @@ def figure_cell_scores(tables: Tables, atlas: str) -> Panel:
     spoken += f"({float(top['mean']):.2f})."
     chart = alt.layer(points).properties(width="container", height=26 * len(order) + 10)
     return Panel(chart, _test_note(tables, atlas), spoken, width=560, max_width=680)
+
+
+def _legend_sizes(cells: pd.Series) -> list[int]:
+    """Two or three round numbers of cells for the legend."""
+    largest = number(cells.max()) or 100.0
+    top = 10 ** int(np.floor(np.log10(max(largest, 1))))
+    top *= max(step for step in (1, 2, 5) if top * step <= max(largest, 1))
+    return sorted({max(1, int(top / 10)), max(1, int(top / 2)), int(top)})
 
 
 def _test_note(tables: Tables, atlas: str) -> str:

@@ -121,14 +121,19 @@ def forest(
             )
         )
     else:
-        layers += [
-            base.mark_text(align="left", dy=-8, fontSize=12.5, color=BLACK).encode(
-                x=alt.value(0), text="label:N", tooltip=tooltip
-            ),
+        # A white halo keeps the reference line from running through the words.
+        halo = {"stroke": "#ffffff", "strokeWidth": 5, "strokeJoin": "round"}
+        for look in (halo, {}):
+            layers.append(
+                base.mark_text(align="left", dy=-8, fontSize=12.5, color=BLACK, **look).encode(
+                    x=alt.value(0), text="label:N", tooltip=tooltip
+                )
+            )
+        layers.append(
             base.mark_text(align="right", dy=-8, fontSize=12.5, color="#333333").encode(
                 x=alt.value("width"), text="text:N"
-            ),
-        ]
+            )
+        )
     return alt.layer(*layers).properties(width="container", height=max(step * len(shown), step))
 
 

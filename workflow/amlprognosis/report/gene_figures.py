@@ -230,7 +230,11 @@ def figure_planted(tables: Tables, study: Study) -> Panel:
     kinds = [k for k in ("Hazard planted", "No hazard") if any(i["kind"] == k for i in items)]
     colors = {"Hazard planted": GREEN, "No hazard": "#b4b9c2"}
     bars = base.mark_bar().encode(
-        x=alt.X("share:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title="Genes selected", format=".0%", tickCount=5)),
+        x=alt.X(
+            "share:Q",
+            scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(title="Genes selected", format=".0%", tickCount=5),
+        ),
         yOffset=offset,
         color=alt.Color(
             "kind:N", scale=alt.Scale(domain=kinds, range=[colors[k] for k in kinds]),

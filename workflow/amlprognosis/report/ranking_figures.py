@@ -165,9 +165,12 @@ def _grouped_forest(
         alt.Chart(rows([{"estimate": reference}]))
         .mark_rule(color=GREY, strokeDash=[4, 3], strokeWidth=1.2)
         .encode(x=alt.X("estimate:Q", scale=scale, axis=axis)),
-        base.transform_filter("isValid(datum.head)").mark_text(
-            align="left", fontWeight=600, fontSize=12.5, yOffset=3
-        ).encode(x=alt.value(0), text="head:N"),
+        *[
+            base.transform_filter("isValid(datum.head)")
+            .mark_text(align="left", fontWeight=600, fontSize=12.5, yOffset=3, **look)
+            .encode(x=alt.value(0), text="head:N")
+            for look in ({"stroke": "#ffffff", "strokeWidth": 5, "strokeJoin": "round"}, {})
+        ],
         points.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2).encode(
             x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q", color=color
         ),

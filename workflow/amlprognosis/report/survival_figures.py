@@ -53,7 +53,7 @@ def figure_kaplan_meier(tables: Tables, cohort: str, model: str) -> Panel:
     color = alt.Color(
         "label:N",
         scale=alt.Scale(domain=labels, range=[GROUP_COLORS[group] for group in groups]),
-        legend=alt.Legend(title=None, orient="top", symbolType="stroke", symbolSize=260),
+        legend=alt.Legend(title=None, orient="top", symbolType="stroke", symbolSize=260, symbolOpacity=1),
     )
     axis = alt.Axis(
         title="Years since diagnosis",
@@ -100,7 +100,7 @@ def _at_risk(
     """Text under the axis: it shares the x scale, so that numbers stand under their ticks."""
     if not times:
         return []
-    top = height + 64
+    top = height + 60
     layers: list[Any] = [
         alt.Chart(rows([{"text": "Numbers at risk"}]))
         .mark_text(align="left", fontWeight=600, fontSize=12)
@@ -116,7 +116,7 @@ def _at_risk(
             .mark_text(fontSize=12, color=GROUP_COLORS[group])
             .encode(x=alt.X("years:Q", scale=scale, axis=axis), y=alt.value(level), text="text:N"),
             alt.Chart(rows([{"text": group.capitalize()}]))
-            .mark_text(fontSize=12, color=GROUP_COLORS[group], align="right", dx=-16, fontWeight=600)
+            .mark_text(fontSize=12, color=GROUP_COLORS[group], align="right", dx=-20, fontWeight=600)
             .encode(x=alt.value(0), y=alt.value(level), text="text:N"),
         ]
     return layers

@@ -1,0 +1,244 @@
+"""The report: one self-contained HTML page, in the order in which a reader asks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+import amlprognosis
+from amlprognosis.errors import InputError
+from amlprognosis.report import html_tables as tabular
+from amlprognosis.report.figures import (
+    VEGALITE_VERSION,
+    FigureSpec,
+    figures_of,
+    page_specification,
+    reported_models,
+    write_text,
+)
+from amlprognosis.report.rulegraph import rule_graph_svg
+from amlprognosis.report.theme import Tables, number
+from amlprognosis.report.wording import limits, methods, verdict
+from amlprognosis.study import MODEL_LABELS, Study
+
+MAX_BYTES = 12 * 1024 * 1024
+CITATIONS: tuple[tuple[str, str, str], ...] = (
+    ("Okabe-Ito palette", "Wong, Nat Methods 2011;8:441", "10.1038/nmeth.1618"),
+    ("Uno's C", "Uno et al., Stat Med 2011;30:1105", "10.1002/sim.4154"),
+    ("Time-dependent AUC", "Uno et al., JASA 2007;102:527", "10.1198/016214507000000149"),
+    ("Brier score with censoring", "Graf et al., Stat Med 1999;18:2529",
+     "10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5"),
+    ("Random gene sets as a control", "Venet et al., PLoS Comput Biol 2011;7:e1002240", "10.1371/journal.pcbi.1002240"),
+    ("Stability of selection", "Nogueira et al., JMLR 2018;18(174)", ""),
+    ("Minimum sample size", "Riley et al., Stat Med 2019;38:1276", "10.1002/sim.7992"),
+    ("scikit-survival", "Pölsterl, JMLR 2020;21(212)", ""),
+    ("XGBoost", "Chen and Guestrin, KDD 2016", "10.1145/2939672.2939785"),
+    ("scanpy", "Wolf et al., Genome Biol 2018;19:15", "10.1186/s13059-017-1382-0"),
+    ("Snakemake", "Mölder et al., F1000Research 2021;10:33", "10.12688/f1000research.29032.2"),
+    ("Vega-Lite", "Satyanarayan et al., IEEE TVCG 2017;23:341", "10.1109/TVCG.2016.2599030"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """A figure as the template needs it."""
+
+    name: str
+    kind: str
+    title: str
+    note: str
+    alt: str
+    caption: str
+    max_width: int
+    renderer: str
+    missing: bool
+    spec: str = field(repr=False)
+
+
+def write_report(study: Study, results_dir: str | Path, out: str | Path, context: Mapping[str, Any]) -> None:
+    """Write the report of a study.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    results_dir : path
+        Folder ``results/<study>``; ``tables/*.tsv`` are read, ``figures/*.vl.json`` when they are there (drawn from
+        the tables otherwise), and ``benchmarks/**/*.tsv``.
+    out : path
+        HTML file, at most 12 MB, without any external resource.
+    context : mapping
+        What the results do not say, every key optional: ``command`` (str), ``software`` (name to version), ``edges``
+        (pairs of rules: from, to), ``study_yaml`` (str), ``provenance`` (cohort or atlas to list of dict of a file's
+        url, sha256, size, date, licence), ``gene_sets`` (list of dict: set, genes, source), ``generated`` (str).
+
+    Raises
+    ------
+    InputError
+        The folder has no tables, or the page would exceed 12 MB.
+    """
+    folder = Path(results_dir)
+    if not (folder / "tables").is_dir():
+        raise InputError(f"{folder / 'tables'}: no such folder; run the study before its report")
+    page = render_report(study, folder, context)
+    size = len(page.encode("utf-8"))
+    if size > MAX_BYTES:
+        raise InputError(f"{out}: the report would be {size / 1e6:.1f} MB, more than 12 MB; name fewer report_models")
+    write_text(out, page)
+
+
+def render_report(study: Study, folder: Path, context: Mapping[str, Any]) -> str:
+    """HTML of the report."""
+    import vl_convert
+
+    tables = Tables(folder / "tables")
+    figures = {name: _figure(figure, folder, tables) for name, figure in figures_of(study).items()}
+    software = {str(k): str(v) for k, v in dict(context.get("software", {})).items()}
+    models = reported_models(study)
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Wrapped, so that the library's many top-level names stay out of the page.
+    bundle = "(function(){" + vl_convert.javascript_bundle(vl_version=VEGALITE_VERSION) + "\n})();"
+    text = environment.get_template("report.html.j2").render(
+        study=study,
+        version=amlprognosis.__version__,
+        verdict=verdict(study, tables),
+        methods=methods(study, tables, software),
+        limits=limits(study, tables),
+        figures=figures,
+        models=models,
+        model_labels=MODEL_LABELS,
+        tables=_page_tables(study, tables),
+        software=sorted(software.items(), key=lambda item: item[0].lower()),
+        command=str(context.get("command", "")),
+        generated=str(context.get("generated", "")),
+        study_yaml=str(context.get("study_yaml", "")),
+        inputs=_inputs(study, tables, context),
+        gene_sets=_gene_sets(context),
+        sources=_sources(study),
+        citations=CITATIONS,
+        checksums=_checksums(folder / "tables"),
+        benchmarks=_benchmarks(folder / "benchmarks"),
+        rule_graph=rule_graph_svg([(str(a), str(b)) for a, b in context.get("edges", [])]),
+        style=_template("report.css"),
+        script=_template("report.js"),
+        bundle=bundle.replace("</script", "<\\/script"),
+    )
+    return text if text.endswith("\n") else text + "\n"
+
+
+def _template(name: str) -> str:
+    return files("amlprognosis.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _figure(figure: FigureSpec, folder: Path, tables: Tables) -> PageFigure:
+    path = folder / "figures" / f"{figure.name}.vl.json"
+    if path.is_file():
+        try:
+            spec = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path}: not a Vega-Lite specification ({error}); delete it and run again") from None
+    else:
+        spec = page_specification(figure, figure.build(tables))
+    meta = spec.pop("usermeta", {})
+    text = json.dumps(spec, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return PageFigure(
+        name=figure.name,
+        kind=figure.kind,
+        title=figure.title,
+        note=str(meta.get("note", "")),
+        alt=str(meta.get("alt", "")),
+        caption=figure.caption,
+        max_width=int(meta.get("max_width", 760)),
+        renderer=str(meta.get("renderer", "svg")),
+        missing=bool(meta.get("missing", False)),
+        # Inside a script element only "<" could end it early.
+        spec=text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"),
+    )
+
+
+def _page_tables(study: Study, tables: Tables) -> dict[str, tabular.PageTable | None]:
+    found = {
+        "cohorts": tabular.cohorts(tables, study),
+        "flow": tabular.flow(tables, study),
+        "exclusions": tabular.generic(tables, "exclusions"),
+        "preprocessing": tabular.generic(tables, "preprocessing"),
+        "leaderboard": tabular.performance(tables, study, "leaderboard"),
+        "validation": tabular.performance(tables, study, "validation"),
+        "comparisons": tabular.comparisons(tables, study),
+        "controls_summary": tabular.generic(tables, "controls_summary"),
+        "index": tabular.index(tables),
+        "stability": tabular.generic(tables, "stability"),
+        "stability_summary": tabular.generic(tables, "stability_summary"),
+        "hazard_ratios": tabular.hazards(tables, study),
+        "risk_groups": tabular.generic(tables, "risk_groups"),
+        "notes": tabular.generic(tables, "notes"),
+        "sample_size": tabular.sample_size(tables),
+        "planted_summary": tabular.generic(tables, "planted_summary"),
+        "planted": tabular.generic(tables, "planted"),
+    }
+    for atlas in study.atlases:
+        for kind in ("cell_scores", "cells_test", "cell_quality"):
+            found[f"{kind}_{atlas}"] = tabular.generic(tables, f"{kind}_{atlas}")
+    return found
+
+
+def _inputs(study: Study, tables: Tables, context: Mapping[str, Any]) -> tabular.PageTable | None:
+    """Input files with their checksums: from the context, else from the provenance table."""
+    provenance = context.get("provenance")
+    if not provenance:
+        return tabular.generic(tables, "provenance")
+    records = []
+    for name, items in provenance.items():
+        for item in items:
+            plain = {str(k): v for k, v in item.items() if isinstance(v, str | int | float | bool) or v is None}
+            records.append({"cohort": study.cohort_label(str(name)), **plain})
+    return tabular.generic(Tables({"provenance": pd.DataFrame(records)}), "provenance")
+
+
+def _gene_sets(context: Mapping[str, Any]) -> tabular.PageTable | None:
+    items: Sequence[Mapping[str, Any]] = context.get("gene_sets") or []
+    return tabular.generic(Tables({"gene_sets": pd.DataFrame([dict(item) for item in items])}), "gene_sets")
+
+
+def _sources(study: Study) -> list[tuple[str, str]]:
+    """Cohorts and atlases with the origin, licence and citation that the study states."""
+    notes = [(study.cohort_label(name), cohort.source.source_note) for name, cohort in study.cohorts.items()]
+    notes += [(study.cohort_label(name), atlas.source_note) for name, atlas in study.atlases.items()]
+    return [(label, note or "no source note in the study file") for label, note in notes]
+
+
+def _checksums(folder: Path) -> tabular.PageTable | None:
+    rows = []
+    for path in sorted(folder.glob("*.tsv")):
+        content = path.read_bytes()
+        rows.append([path.name, len(content), hashlib.sha256(content).hexdigest()])
+    return tabular.plain("", [("Table", False), ("Bytes", True), ("SHA-256", False)], rows)
+
+
+def _benchmarks(folder: Path) -> tabular.PageTable | None:
+    """Run time and peak memory of each job, from Snakemake's benchmark files."""
+    rows = []
+    for path in sorted(folder.glob("**/*.tsv")) if folder.is_dir() else []:
+        table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
+        if table.empty or "s" not in table:
+            continue
+        name = str(path.relative_to(folder).with_suffix(""))
+        memory = number(table["max_rss"].max()) if "max_rss" in table else None
+        rows.append([name, round(float(table["s"].mean()), 1), "–" if memory is None else round(memory)])
+    headings = [("Job", False), ("Seconds", True), ("Peak memory, MB", True)]
+    rows.sort(key=lambda row: (-row[1], row[0]))
+    return tabular.plain("", headings, rows)

@@ -277,11 +277,18 @@ def univariate_cox(
     return UnivariateScreen(beta, se, z, chi2_p(z * z), score, chi2_p(score), lr, chi2_p(lr), status)
 
 
-def chi2_p(statistic: np.ndarray) -> np.ndarray:
-    """Upper tail of the chi-squared distribution with one degree of freedom; NaN stays NaN."""
-    from scipy.special import erfc
+@njit(cache=True, nogil=True)
+def _chi2_tail(statistic, out):
+    for i in range(statistic.size):
+        out[i] = math.erfc(math.sqrt(statistic[i] / 2.0))
 
-    return erfc(np.sqrt(np.asarray(statistic) / 2.0))
+
+def chi2_p(statistic: np.ndarray) -> np.ndarray:
+    """Upper tail of the chi-squared distribution with one degree of freedom (n,); NaN stays NaN."""
+    statistic = np.ascontiguousarray(statistic, dtype=np.float64)
+    out = np.empty(statistic.size)
+    _chi2_tail(statistic, out)
+    return out
 
 
 # ---------------------------------------------------------------- multivariable fit

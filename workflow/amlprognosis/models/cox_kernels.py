@@ -11,56 +11,31 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from numba import njit
 
 from amlprognosis.errors import InputError
+from amlprognosis.models.concordance import Concordance, harrell_concordance
+from amlprognosis.models.risk_sets import RiskSets, Ties, is_efron, risk_sets
 
-Ties = Literal["efron", "breslow"]
+__all__ = [
+    "STATUS_NAMES",
+    "Concordance",
+    "CoxFit",
+    "RiskSets",
+    "Ties",
+    "UnivariateScreen",
+    "baseline_hazard",
+    "chi2_p",
+    "fit_cox",
+    "harrell_concordance",
+    "risk_sets",
+    "univariate_cox",
+]
 
 CONVERGED, CONSTANT, SEPARATED, NO_EVENTS, NOT_CONVERGED = 0, 1, 2, 3, 4
 STATUS_NAMES = ("converged", "constant", "separated", "no events", "not converged")
-
-
-@dataclass(frozen=True)
-class RiskSets:
-    """Patients in descending order of time, with the borders of tied times.
-
-    Attributes
-    ----------
-    order : ndarray of int (n,)
-        Positions of the patients in the input.
-    event : ndarray of bool (n,)
-        Event indicator in that order.
-    starts : ndarray of int (m + 1,)
-        Border of each block of equal times.
-    times : ndarray (m,)
-        The distinct times, descending.
-    """
-
-    order: np.ndarray
-    event: np.ndarray
-    starts: np.ndarray
-    times: np.ndarray
-
-
-def risk_sets(time: np.ndarray, event: np.ndarray) -> RiskSets:
-    """Sort an outcome once for all kernels."""
-    time = np.ascontiguousarray(time, dtype=np.float64)
-    event = np.ascontiguousarray(event, dtype=np.bool_)
-    order = np.argsort(-time, kind="stable")
-    ordered = time[order]
-    borders = np.flatnonzero(np.diff(ordered)) + 1
-    starts = np.concatenate([[0], borders, [time.size]]).astype(np.int64)
-    return RiskSets(order, event[order], starts, ordered[starts[:-1]] if time.size else ordered)
-
-
-def _is_efron(ties: str) -> bool:
-    if ties not in ("efron", "breslow"):
-        raise InputError(f"ties: {ties!r} is not known; use efron or breslow")
-    return ties == "efron"
 
 
 # ---------------------------------------------------------------- univariate screen
@@ -245,7 +220,7 @@ def univariate_cox(
     InputError
         If shapes disagree, or a value is missing or infinite.
     """
-    efron = _is_efron(ties)
+    efron = is_efron(ties)
     columns = np.asarray(columns, dtype=np.float64)
     if columns.ndim != 2 or columns.shape[0] != len(time) or len(time) != len(event):
         raise InputError(
@@ -429,7 +404,7 @@ def fit_cox(
     InputError
         If shapes disagree, a value is not finite, nobody died, or a column is constant.
     """
-    efron = _is_efron(ties)
+    efron = is_efron(ties)
     x = np.asarray(x, dtype=np.float64)
     if x.ndim != 2 or x.shape[0] != len(time) or len(time) != len(event):
         raise InputError(f"x must be 2D (n, p) with n = {len(time)} times and events, got {x.shape}")
@@ -524,101 +499,9 @@ def baseline_hazard(
     cumulative_hazard : ndarray (m,)
         S(t | lp) = exp(-cumulative_hazard(t) * exp(lp)).
     """
-    efron = _is_efron(ties)
+    efron = is_efron(ties)
     sets = risk_sets(time, event)
     lp = np.asarray(linear_predictor, dtype=np.float64)[sets.order]
     shift = float(lp.max())
     increments = _hazard_increments(np.exp(lp - shift), sets.event, sets.starts, efron)
     return sets.times[::-1].copy(), np.cumsum(increments[::-1]) * math.exp(-shift)
-
-
-# ---------------------------------------------------------------- concordance
-
-
-@njit(cache=True, nogil=True)
-def _count_pairs(rank, n_ranks, event, starts):
-    """Concordant, discordant, tied in risk, tied in time, tied in both (as survival::concordance counts)."""
-    tree = np.zeros(n_ranks + 1, dtype=np.int64)
-    same = np.zeros(n_ranks, dtype=np.int64)
-    total = 0
-    counts = np.zeros(5, dtype=np.int64)
-    for g in range(starts.size - 1):
-        for sweep in range(2):
-            # First those censored at this time (they outlive its deaths), then, once counted, the deaths.
-            if sweep == 1:
-                deaths = 0
-                for i in range(starts[g], starts[g + 1]):
-                    if event[i]:
-                        deaths += 1
-                        below = 0
-                        k = rank[i]
-                        while k > 0:
-                            below += tree[k]
-                            k -= k & -k
-                        tied = same[rank[i]]
-                        counts[0] += below
-                        counts[1] += total - below - tied
-                        counts[2] += tied
-                tied_both = 0
-                for i in range(starts[g], starts[g + 1]):
-                    if event[i]:
-                        for j in range(starts[g], i):
-                            if event[j] and rank[j] == rank[i]:
-                                tied_both += 1
-                counts[4] += tied_both
-                counts[3] += deaths * (deaths - 1) // 2 - tied_both
-            for i in range(starts[g], starts[g + 1]):
-                if (sweep == 0) != event[i]:
-                    same[rank[i]] += 1
-                    total += 1
-                    k = rank[i] + 1
-                    while k <= n_ranks:
-                        tree[k] += 1
-                        k += k & -k
-    return counts
-
-
-@dataclass(frozen=True)
-class Concordance:
-    """Harrell's C and the pairs behind it (a higher risk should die earlier)."""
-
-    index: float
-    concordant: int
-    discordant: int
-    tied_risk: int
-    tied_time: int
-    tied_both: int
-
-
-def harrell_concordance(time: np.ndarray, event: np.ndarray, risk: np.ndarray) -> Concordance:
-    """Compute Harrell's concordance in O(n log n) (Harrell 1982, doi:10.1001/jama.1982.03320430047030).
-
-    Parameters
-    ----------
-    time, event : ndarray (n,)
-        Days; True = death. A patient censored at the time of a death counts as outliving it.
-    risk : ndarray (n,)
-        Higher = earlier death. Ties in risk count one half.
-
-    Returns
-    -------
-    Concordance
-        ``index`` is NaN when no pair is comparable.
-
-    Raises
-    ------
-    InputError
-        If lengths differ or a value is not finite.
-    """
-    risk = np.asarray(risk, dtype=np.float64)
-    if not len(time) == len(event) == len(risk):
-        raise InputError(f"lengths differ: {len(time)} times, {len(event)} events, {len(risk)} risks")
-    if not (np.isfinite(risk).all() and np.isfinite(np.asarray(time, dtype=np.float64)).all()):
-        raise InputError("times and risks must be finite to be compared")
-    sets = risk_sets(time, event)
-    levels, rank = np.unique(risk[sets.order], return_inverse=True)
-    counts = _count_pairs(rank.astype(np.int64), levels.size, sets.event, sets.starts)
-    concordant, discordant, tied, tied_time, tied_both = (int(c) for c in counts)
-    pairs = concordant + discordant + tied
-    index = (concordant + tied / 2) / pairs if pairs else math.nan
-    return Concordance(index, concordant, discordant, tied, tied_time, tied_both)

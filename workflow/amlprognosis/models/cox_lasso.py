@@ -17,7 +17,8 @@ import numpy as np
 from numba import njit
 
 from amlprognosis.errors import InputError
-from amlprognosis.models.cox_kernels import fit_cox, risk_sets
+from amlprognosis.models.cox_kernels import fit_cox
+from amlprognosis.models.risk_sets import risk_sets
 
 FAST = {"reassoc", "contract", "nsz"}
 

@@ -269,7 +269,8 @@ def choose_samples(files: Iterable[GdcFile]) -> tuple[list[GdcFile], list[dict[s
     chosen : list of GdcFile
         Sorted by patient.
     exclusions : list of dict
-        ``{"patient", "reason"}`` for every file that was passed over.
+        ``{"patient", "reason"}`` for every file that was passed over; ``patient`` is the sample (or aliquot), because the
+        patient may well be in the cohort by another sample.
     """
     by_patient: dict[str, list[tuple[int, str, str, str, GdcFile]]] = {}
     left_out = []
@@ -277,20 +278,14 @@ def choose_samples(files: Iterable[GdcFile]) -> tuple[list[GdcFile], list[dict[s
         rank = sample_rank(file)
         patient = file.cases[0]
         if rank is None:
-            left_out.append({"patient": patient, "reason": f"normal tissue ({file.sample})"})
+            left_out.append({"patient": file.aliquot or file.sample, "reason": "normal tissue"})
         else:
             by_patient.setdefault(patient, []).append((rank, file.aliquot, file.sample, file.file_id, file))
     chosen = []
     for patient in sorted(by_patient):
         first, *others = sorted(by_patient[patient], key=lambda item: item[:4])
         chosen.append(first[4])
-        left_out += [
-            {
-                "patient": patient,
-                "reason": f"further sample of a patient: {item[1] or item[2]}, {first[1] or first[2]} is used",
-            }
-            for item in others
-        ]
+        left_out += [{"patient": item[1] or item[2], "reason": "further sample of a patient"} for item in others]
     return chosen, left_out
 
 

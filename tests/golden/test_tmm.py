@@ -1,6 +1,7 @@
 """TMM factors and log-CPM against edgeR.
 
-Numbers from edgeR 3.40.2 (R 4.2.2): y <- calcNormFactors(DGEList(x), method = "TMM"); cpm(y, log = TRUE, prior.count = 2)
+Numbers from edgeR 3.40.2 (R 4.2.2): y <- calcNormFactors(DGEList(x), method = "TMM");
+cpm(y, log = TRUE, prior.count = 2),
 with g <- 1:40; x <- sapply(1:5, function(s) round(((g*37 + s*11) %% 50)^1.5 * c(1,1.4,0.7,2.2,1)[s]
 + ifelse(g <= 6 & s == 4, 3000, 0) + (g %% 3 == 0)*s)); x[7,] <- 0; x[8,2] <- 0.
 """

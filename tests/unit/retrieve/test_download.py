@@ -45,11 +45,11 @@ def test_what_is_no_data_is_refused_and_nothing_is_left(tmp_path, name, content,
 
 def test_a_wrong_checksum_a_missing_file_and_the_network_are_explained(tmp_path):
     (tmp_path / "a").write_text("data")
-    with pytest.raises(InputError, match="md5 is .* published is 00"):
+    with pytest.raises(InputError, match=r"md5 is .* published is 00"):
         fetch(str(tmp_path / "a"), tmp_path / "out", md5="00")
     with pytest.raises(InputError, match="no such file"):
         fetch(str(tmp_path / "b"), tmp_path / "out")
-    with pytest.raises(InputError, match="put it at .*out .*base_url"):
+    with pytest.raises(InputError, match=r"put it at .*out .*base_url"):
         fetch("https://example.org/a", tmp_path / "out")
     with pytest.raises(InputError, match="unknown scheme"):
         fetch("gopher://example.org/a", tmp_path / "out")

@@ -269,7 +269,8 @@ def choose_samples(files: Iterable[GdcFile]) -> tuple[list[GdcFile], list[dict[s
     chosen : list of GdcFile
         Sorted by patient.
     exclusions : list of dict
-        ``{"patient", "reason"}`` for every file that was passed over; ``patient`` is the sample (or aliquot), because the
+        ``{"patient", "reason"}`` for every file that was passed over; ``patient`` is the sample (or aliquot),
+        because the
         patient may well be in the cohort by another sample.
     """
     by_patient: dict[str, list[tuple[int, str, str, str, GdcFile]]] = {}

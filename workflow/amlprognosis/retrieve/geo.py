@@ -270,6 +270,7 @@ def _numbers(rest: str, width: int, origin: str) -> tuple[list[str], np.ndarray]
             dtype={0: str, **dict.fromkeys(range(1, width), np.float64)},
             na_values=["", "null", "NULL", "NA", "NaN"],
             keep_default_na=False,
+            float_precision="round_trip",  # exactly the number that is written
             quotechar='"',
         )
         values = frame.to_numpy()

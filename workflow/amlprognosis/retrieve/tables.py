@@ -84,6 +84,7 @@ def _delimited(path: str | Path) -> pd.DataFrame:
             dtype={0: str, **dict.fromkeys(range(1, len(names)), np.float64)},
             na_values=["", "NA", "NaN", "nan", "null", "NULL"],
             keep_default_na=False,
+            float_precision="round_trip",  # exactly the number that is written
             low_memory=False,
         )
         if np.isinf(frame.to_numpy()).any():

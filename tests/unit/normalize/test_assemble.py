@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from amlprognosis.cohort import exclusions, preprocessing
+from amlprognosis.errors import InputError
+from amlprognosis.normalize.assemble import assemble_cohort, frozen_reference
+from amlprognosis.normalize.harmonize import adapt, design_matrix, shared_genes, validation_features
+from amlprognosis.retrieve.read import read_source
+from amlprognosis.study import load_study
+
+SHARED = Path(os.environ.get("AMLPROGNOSIS_SHARED", Path(__file__).resolve().parents[3].parent / "shared"))
+realdata = [pytest.mark.realdata, pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} does not exist")]
+N = 40
+
+
+def world(folder: Path, *, genes=("A", "B", "MLL", "D"), scale="log2", seed=1, **clinical_changes):
+    """Write a small cohort of own tables; each keyword replaces a clinical column."""
+    rng = np.random.default_rng(seed)
+    names = [f"P{i:02d}" for i in range(N)]
+    values = rng.normal(7, 2, (len(genes), N)) if scale == "log2" else rng.poisson(200, (len(genes), N))
+    pd.DataFrame(values, index=list(genes), columns=names).to_csv(folder / "e.tsv", sep="\t", index_label="gene")
+    columns = {"id": names, "time": np.arange(1, N + 1), "event": ["1.0", "0"] * (N // 2), "sex": ["F", "M"] * (N // 2)}
+    pd.DataFrame({**columns, **clinical_changes}).to_csv(folder / "c.tsv", sep="\t", index=False)
+    return folder
+
+
+def study(folder: Path, role="training", other: Path | None = None, **normalization):
+    def cohort(path, role):
+        return {
+            "role": role,
+            "source": {
+                "type": "tables",
+                "expression": str(path / "e.tsv"),
+                "scale": normalization.get("scale", "log2"),
+                "clinical": str(path / "c.tsv"),
+                "clinical_id": "id",
+            },
+            "clinical": {
+                "os_time": {"column": "time", "unit": "months"},
+                "os_event": {"column": "event"},
+                "sex": {"column": "sex"},
+            },
+            "normalization": {k: v for k, v in normalization.items() if k != "scale"},
+        }
+
+    cohorts = {"one": cohort(folder, "training")}
+    if other:
+        cohorts["two"] = cohort(other, "validation")
+    return load_study({"study": "t", "title": "t", "data_root": "/", "cohorts": cohorts})
+
+
+def build(folder, name="one", **options):
+    s = study(folder, **options)
+    return assemble_cohort(s, name, read_source(s, name))
+
+
+def test_a_cohort_of_tables(tmp_path):
+    adata = build(world(tmp_path))
+    assert adata.var_names.tolist() == ["A", "B", "D", "KMT2A"]
+    assert adata.obs["os_time"].iloc[0] == pytest.approx(365.25 / 12)
+    assert adata.obs["os_event"].sum() == N // 2
+    assert adata.obs["sex"].tolist()[:2] == ["female", "male"]
+    assert "gene names" in preprocessing(adata)["step"].tolist()
+
+
+def test_missing_and_zero_survival_are_excluded_and_listed(tmp_path):
+    time = ["0", "NA", *map(str, range(3, N + 1))]
+    event = ["1", "0", "N.A.", *["1", "0"] * 20][:N]
+    adata = build(world(tmp_path, time=time, event=event))
+    assert adata.n_obs == N - 3
+    assert exclusions(adata)["reason"].tolist() == [
+        "overall survival status missing",
+        "overall survival time missing",
+        "overall survival time zero",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"time": ["-1", *["5"] * (N - 1)]}, r"column 'time'.*negative.*P00: '-1'"),
+        ({"time": ["-Inf", *["5"] * (N - 1)]}, r"P00: '-Inf'"),
+        ({"time": ["3,5", *["5"] * (N - 1)]}, r"P00: '3,5'"),
+        ({"event": ["2", *["1"] * (N - 1)]}, r"neither dead .* nor alive .*: 2"),
+        ({"event": ["1"] * N}, "constant"),
+        ({"event": ["1"] * 9 + ["0"] * (N - 9)}, "only 9 deaths"),
+        ({"sex": ["F", "x"] * (N // 2)}, "neither female nor male: x"),
+        ({"id": ["P00"] * N}, "repeated in several rows"),
+        ({"id": [f"Q{i}" for i in range(N)]}, "no patient has both"),
+    ],
+)
+def test_bad_clinical_input(tmp_path, changes, words):
+    with pytest.raises(InputError, match=words):
+        build(world(tmp_path, **changes))
+
+
+def test_a_missing_column_is_named_with_the_nearest(tmp_path):
+    world(tmp_path)
+    table = pd.read_csv(tmp_path / "c.tsv", sep="\t").rename(columns={"time": "Time"})
+    table.to_csv(tmp_path / "c.tsv", sep="\t", index=False)
+    with pytest.raises(InputError, match=r"os_time.column: no column 'time'; did you mean 'Time'\? .*id, Time, event"):
+        build(tmp_path)
+
+
+def test_duplicated_genes(tmp_path):
+    world(tmp_path, genes=("A", "B", "A"))
+    with pytest.raises(InputError, match="genes named more than once: A; .*max_mean"):
+        build(tmp_path)
+    adata = build(tmp_path, duplicates="max_mean")
+    assert adata.var_names.tolist() == ["A", "B"]
+
+
+def test_an_html_page_instead_of_a_matrix(tmp_path):
+    world(tmp_path)
+    (tmp_path / "e.tsv").write_text("<!DOCTYPE html><html></html>")
+    with pytest.raises(InputError, match="web page"):
+        build(tmp_path)
+
+
+def test_counts_with_a_frozen_reference_need_no_cohort(tmp_path):
+    world(tmp_path, genes=[f"G{i}" for i in range(50)], scale="counts")
+    s = study(tmp_path, other=tmp_path, scale="counts")
+    training = assemble_cohort(s, "one", read_source(s, "one"))
+    raw = read_source(s, "two")
+    whole = assemble_cohort(s, "two", raw, reference=frozen_reference(training))
+    np.testing.assert_allclose(whole.X, training.X, rtol=1e-6)
+    raw.expression = raw.expression.iloc[:2]
+    two = assemble_cohort(s, "two", raw, reference=frozen_reference(training))
+    np.testing.assert_array_equal(two.X, whole.X[:2])
+
+
+def test_lock_validation_values_never_change_the_training_matrix(tmp_path):
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    world(tmp_path / "a", genes=list("ABCDE"))
+    frames = []
+    for seed in (2, 3):
+        other = world(tmp_path / "b", genes=list("BCDEF"), seed=seed)
+        if seed == 3:
+            table = pd.read_csv(other / "e.tsv", sep="\t", index_col=0)
+            table.loc["B"] = np.nan
+            table.to_csv(other / "e.tsv", sep="\t", index_label="gene")
+        s = study(tmp_path / "a", other=other)
+        cohorts = {name: assemble_cohort(s, name, read_source(s, name)) for name in s.cohorts}
+        frames.append(design_matrix(s, cohorts)[0])
+    pd.testing.assert_frame_equal(*frames)
+    assert [c for c in frames[0] if c.startswith("expression:")] == [f"expression:{g}" for g in "BCDE"]
+    features, report = validation_features(s, "two", cohorts["two"], list(frames[0]))
+    assert list(features) == list(frames[0])
+    assert "expression:B" in report[0]["detail"]
+    adapted = adapt(features, frames[0], "cohort_rescaling")
+    assert adapted["expression:C"].mean() == pytest.approx(frames[0]["expression:C"].mean())
+    assert adapted["expression:C"].std() == pytest.approx(frames[0]["expression:C"].std())
+    pd.testing.assert_frame_equal(adapt(features, frames[0], "none"), features)
+    with pytest.raises(InputError, match="whole cohort"):
+        adapt(features.iloc[:1], frames[0], "cohort_rescaling")
+
+
+def test_no_shared_gene(tmp_path):
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    s = study(world(tmp_path / "a", genes=list("AB")), other=world(tmp_path / "b", genes=list("XY")))
+    cohorts = {name: assemble_cohort(s, name, read_source(s, name)) for name in s.cohorts}
+    with pytest.raises(InputError, match=r"no gene is shared.*one: 2 genes \(A, B\).*two: 2 genes \(X, Y\)"):
+        shared_genes(cohorts)
+
+
+class TestGenuine:
+    pytestmark = realdata
+
+    @staticmethod
+    def real(clinical="tcga_laml/clinical.tsv", **mapping):
+        tcga = {
+            "role": "training",
+            "source": {
+                "type": "tables",
+                "expression": "tcga_laml/expression_log2.tsv.gz",
+                "orientation": "samples_in_rows",
+                "scale": "log2",
+                "clinical": clinical,
+                "clinical_id": "sample",
+                "patient_pattern": r"^(TCGA-AB-\d{4})",
+                "mutations": "tcga_laml/mutations.maf.gz",
+            },
+            "clinical": {
+                "os_time": {"column": "OS_MONTHS", "unit": "months"},
+                "os_event": {"column": "OS_STATUS"},
+                "age": {"column": "AGE"},
+                "sex": {"column": "SEX"},
+                "risk": {
+                    "column": "RISK_CYTO",
+                    "favourable": ["Good"],
+                    "intermediate": ["Intermediate"],
+                    "adverse": ["Poor"],
+                },
+            },
+        }
+        bullinger = {
+            "role": "validation",
+            "source": {
+                "type": "tables",
+                "expression": "bullinger2004/expression_log2ratio.tsv.gz",
+                "orientation": "samples_in_rows",
+                "scale": "log2_ratio",
+                "clinical": "bullinger2004/clinical.tsv",
+                "clinical_id": "sample",
+            },
+            "clinical": {"os_time": {"column": "OS_days", "unit": "days"}, "os_event": {"column": "event"}},
+        }
+        tcga["source"].update(mapping.pop("source", {}))
+        tcga["clinical"].update(mapping)
+        cohorts = {"tcga": tcga, "bullinger": bullinger}
+        return load_study({"study": "t", "title": "t", "data_root": str(SHARED / "data"), "cohorts": cohorts})
+
+    def test_tcga_and_bullinger(self):
+        s = self.real()
+        cohorts = {name: assemble_cohort(s, name, read_source(s, name)) for name in s.cohorts}
+        tcga, bullinger = cohorts["tcga"], cohorts["bullinger"]
+        assert tcga.shape == (169, 1610)
+        assert exclusions(tcga)["reason"].value_counts().to_dict() == {
+            "no clinical data": 3,
+            "overall survival time zero": 1,
+        }
+        assert bullinger.shape == (115, 2250)
+        assert int(tcga.obs["os_event"].sum()) == 110
+        features, _ = design_matrix(s, cohorts)
+        # 366 by the names as they are; the approved nomenclature brings one more together.
+        assert sum(c.startswith("expression:") for c in features) == 367
+        assert int(features["mutation:NPM1"].sum()) == 28
+        assert int(features["mutation:NPM1"].isna().sum()) == 3
+
+    def test_infinite_follow_up_of_maftools(self):
+        s = self.real(
+            "tcga_laml/clinical_maftools.tsv",
+            source={"clinical_id": "Tumor_Sample_Barcode"},
+            os_time={"column": "days_to_last_followup", "unit": "days"},
+            os_event={"column": "Overall_Survival_Status"},
+            age=None,
+            sex=None,
+            risk=None,
+        )
+        with pytest.raises(InputError, match=r"'days_to_last_followup'.*-Inf"):
+            assemble_cohort(s, "tcga", read_source(s, "tcga"))

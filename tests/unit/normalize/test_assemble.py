@@ -110,7 +110,7 @@ def test_a_missing_column_is_named_with_the_nearest(tmp_path):
 
 def test_duplicated_genes(tmp_path):
     world(tmp_path, genes=("A", "B", "A"))
-    with pytest.raises(InputError, match="genes named more than once: A; .*max_mean"):
+    with pytest.raises(InputError, match=r"genes named more than once: A; .*max_mean"):
         build(tmp_path)
     adata = build(tmp_path, duplicates="max_mean")
     assert adata.var_names.tolist() == ["A", "B"]

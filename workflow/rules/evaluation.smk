@@ -94,6 +94,7 @@ rule compare:
         training=f"{RESULTS}/cohorts/{STUDY.training}.h5ad",
         validation=expand(f"{RESULTS}/cohorts/{{cohort}}.h5ad", cohort=STUDY.validation),
         out_of_fold=OUT_OF_FOLD,
+        notes=FOLD_NOTES,
         validated=VALIDATED,
         index=f"{TABLES}/index.tsv",
     output:

@@ -29,28 +29,33 @@ rule crossvalidate:
         "../scripts/crossvalidate.py"
 
 
-rule fit:
-    message:
-        "Fit and freeze {wildcards.model} on all training patients"
-    input:
-        features=f"{RESULTS}/design/features.parquet",
-        candidates=f"{RESULTS}/design/candidates.json",
-    output:
-        model=directory(f"{RESULTS}/models/{{model}}"),
-    params:
-        settings=lambda wildcards: STUDY.models_fingerprint([wildcards.model]),
-    log:
-        f"{LOGS}/fit/{{model}}.log",
-    benchmark:
-        f"{BENCHMARKS}/fit/{{model}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=memory(2500),
-        runtime=minutes(60),
-    conda:
-        "../../envs/models.yaml"
-    script:
-        "../scripts/fit.py"
+# A rule per group: its models share one job, whose start-up costs more than most fits.
+for GROUP, MEMBERS in STUDY.groups().items():
+
+    rule:
+        name:
+            f"fit_{GROUP}"
+        message:
+            f"Fit and freeze group {GROUP} on all training patients"
+        input:
+            features=f"{RESULTS}/design/features.parquet",
+            candidates=f"{RESULTS}/design/candidates.json",
+        output:
+            models=directory(expand(f"{RESULTS}/models/{{model}}", model=MEMBERS)),
+        params:
+            settings=STUDY.models_fingerprint(MEMBERS),
+        log:
+            f"{LOGS}/fit/{GROUP}.log",
+        benchmark:
+            f"{BENCHMARKS}/fit/{GROUP}.tsv"
+        threads: 1
+        resources:
+            mem_mb=memory(2500),
+            runtime=minutes(60),
+        conda:
+            "../../envs/models.yaml"
+        script:
+            "../scripts/fit.py"
 
 
 rule validate:

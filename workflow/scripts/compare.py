@@ -1,5 +1,7 @@
 """Frozen models on the validation cohorts, and every model against the comparators."""
 
+import pandas as pd
+
 from amlprognosis.cohort import read_cohort
 from amlprognosis.evaluation.inputs import read_features, read_parts
 from amlprognosis.evaluation.summaries import comparison_tables
@@ -18,6 +20,7 @@ with job(snakemake) as study:
         outcome,
         read_parts(snakemake.input.out_of_fold),
         read_parts(snakemake.input.validated),
+        pd.concat([read_table(path) for path in snakemake.input.notes], ignore_index=True),
         clinical,
         list(read_table(snakemake.input.index)["gene"]),
     )

@@ -1,4 +1,4 @@
-"""Fit a model on all training patients and freeze it."""
+"""Fit the models of a group on all training patients and freeze them."""
 
 import json
 from pathlib import Path
@@ -10,5 +10,5 @@ from amlprognosis.job import job
 with job(snakemake) as study:
     features, outcome = read_features(snakemake.input.features)
     candidates = json.loads(Path(snakemake.input.candidates).read_text())["genes"]
-    name = snakemake.wildcards.model
-    freeze(study, name, model_factory(study, candidates), features, outcome, snakemake.output.model)
+    for folder in snakemake.output.models:
+        freeze(study, Path(folder).name, model_factory(study, candidates), features, outcome, folder)

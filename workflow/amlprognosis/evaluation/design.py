@@ -91,15 +91,19 @@ def _candidates(study: Study, gene_sets: Mapping[str, GeneSet], measured: set[st
     present = sorted(union & measured)
     if len(present) < 2:
         raise InputError(
-            f"gene_sets.file: {path}: {len(present)} of its {len(union)} genes (such as {', '.join(sorted(union)[:3])}) are "
-            f"among the {len(measured)} genes of the training matrix (such as {', '.join(sorted(measured)[:3])}); "
-            "give approved symbols, or check gene_ids of the cohorts"
+            f"gene_sets.file: {path}: {len(present)} of its {len(union)} genes ({_few(union)}) are among the "
+            f"{len(measured)} genes of the training matrix ({_few(measured)}); give approved symbols, or check gene_ids "
+            "of the cohorts"
         )
     sets = {
         name: {"genes": len(gene_sets[name].genes), "measured": len(set(gene_sets[name].genes) & measured)}
         for name in chosen
     }
     return {"genes": present, "absent": sorted(union - measured), "sets": sets}
+
+
+def _few(names: set[str]) -> str:
+    return f"such as {', '.join(sorted(names)[:3])}"
 
 
 def _step_note(row: Mapping[str, Any]) -> str:

@@ -90,7 +90,7 @@ def _frozen(folder: str | Path) -> dict:
 
 
 def _final_features(frozen: Mapping) -> set[str]:
-    return set(frozen.get("preprocessing", {}).get("features", []))
+    return {feature["name"] for feature in frozen.get("preprocessing", {}).get("features", [])}
 
 
 def frozen_candidates(frozen: Mapping[str, Mapping]) -> list[str]:
@@ -104,6 +104,7 @@ def comparison_tables(
     outcome: pd.DataFrame,
     predictions: pd.DataFrame,
     validated: pd.DataFrame,
+    notes: pd.DataFrame,
     clinical: Mapping[str, pd.DataFrame],
     genes: Sequence[str],
 ) -> dict[str, pd.DataFrame]:
@@ -118,6 +119,8 @@ def comparison_tables(
         Out-of-fold predictions.
     validated : DataFrame
         Predictions of the frozen models for all validation cohorts (no rows without such cohorts).
+    notes : DataFrame
+        model, repeat, fold, reason of fits that failed.
     clinical : mapping of cohort to DataFrame
         ``obs`` of every cohort.
     genes : sequence of str
@@ -136,7 +139,7 @@ def comparison_tables(
     parts = {training: predictions}
     run = evaluate_models(predictions, outcome, main_horizon=judged.main_horizon_years, **options)
     label = f"{training} (cross-validated)"
-    differences = [comparisons(predictions, outcome, kinds=KINDS, cohort=label, evaluation=run, **options)]
+    differences = [comparisons(predictions, outcome, kinds=KINDS, cohort=label, evaluation=run, notes=notes, **options)]
     validation = pd.DataFrame(columns=["model", "cohort", "adaptation", "features_missing", "c_harrell"])
     if len(validated):
         runs = evaluate_validation(validated, outcomes, main_horizon=judged.main_horizon_years, **options)

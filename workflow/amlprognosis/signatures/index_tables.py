@@ -32,19 +32,16 @@ def index_table(
         gene_sets (joined by ", "); by falling absolute coefficient. Index = sum of
         coefficient x (expression - centre) / scale.
     """
-    prepared = frozen["preprocessing"]
     rows = []
-    for feature, coefficient, center, scale in zip(
-        prepared["features"], frozen["learned"]["coef_"], prepared["center"], prepared["scale"], strict=True
-    ):
-        gene = feature.removeprefix(PREFIX)
+    for feature, coefficient in zip(frozen["preprocessing"]["features"], frozen["learned"]["coef_"], strict=True):
+        gene = feature["name"].removeprefix(PREFIX)
         rows.append(
             {
                 "gene": gene,
                 "coefficient": float(coefficient),
-                "centre": float(center),
-                "scale": float(scale),
-                "selection_frequency": float(frequency.get(feature, 0.0)),
+                "centre": float(feature["center"]),
+                "scale": float(feature["scale"]),
+                "selection_frequency": float(frequency.get(feature["name"], 0.0)),
                 "gene_sets": ", ".join(sorted(name for name, genes in gene_sets.items() if gene in genes)),
             }
         )

@@ -38,9 +38,10 @@ FIGURE_CAPTIONS: dict[str, str] = {
     "gene_heatmap": "Expression of the index genes (rows, z-scores; blue low, red high) in the training patients "
     "(columns), ordered by their out-of-fold gene index from low to high. Strips above: risk group by the index, "
     "clinical risk group, and outcome.",
-    "null_distribution": "C-index of the whole index procedure on permuted outcomes (grey) and on random gene sets of "
-    "the same size (light blue), against the gene index (blue line). The red line is what a leaky recipe would have "
-    "claimed on the same data: genes chosen and model judged on the same patients.",
+    "null_distribution": "C-index of the whole index procedure on permuted outcomes (grey) and on random gene sets "
+    "of the same size (light blue), against the gene index (blue line), all on the same folds. Red line: a leaky "
+    "recipe on the same data, which screens genes on all patients and cross-validates only the final Cox model; green "
+    "line: the same recipe with the screen inside the folds.",
     "umap_cell_types": "UMAP of single cells; each dot is a cell, coloured by cell type, with the type's name at its "
     "median. Distances between islands carry no meaning.",
     "umap_index": "The same UMAP, coloured by the score of the gene index in each cell (cividis: light low, dark "

@@ -57,7 +57,7 @@ def figure_umap_types(tables: Tables, atlas: str) -> Panel:
                 "cell_type:N",
                 scale=alt.Scale(domain=types, range=[MANY[i % len(MANY)] for i in range(len(types))]),
                 legend=alt.Legend(
-                    title=None, orient="bottom", columns=alt.ExprRef("width < 420 ? 3 : 5"),
+                    title=None, orient="bottom", columns=alt.ExprRef("narrow ? 3 : 5"),
                     symbolType="circle", symbolSize=70, symbolOpacity=1, labelLimit=110,
                 ),
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,9 +59,10 @@ class FigureSpec:
         from amlprognosis.report.theme import NothingToDraw, empty_panel
 
         try:
-            return self.builder(tables)
+            panel = self.builder(tables)
         except NothingToDraw as reason:
             return empty_panel(str(reason))
+        return replace(panel, alt_text=panel.alt_text.rstrip(" .") + ".")
 
 
 def _lazy(module: str, function: str, *args: Any, pass_study: Study | None = None) -> Callable[[Tables], Panel]:

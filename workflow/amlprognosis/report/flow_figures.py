@@ -11,7 +11,7 @@ from amlprognosis.report.theme import NothingToDraw, Panel, Tables, number, rows
 from amlprognosis.study import Study
 
 LINE = 16
-WIDE = 24
+WIDE = 22
 
 
 def figure_flow(tables: Tables, study: Study, cohort: str) -> Panel:

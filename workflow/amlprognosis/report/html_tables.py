@@ -63,7 +63,11 @@ def _text(value: Any) -> Cell:
     if found is None:
         return Cell("", "")
     whole = found == int(found) and abs(found) < 1e15
-    return Cell(f"{int(found):,}" if whole else fixed(found, 3 if abs(found) < 10 else 1), found)
+    if whole:
+        return Cell(f"{int(found):,}", found)
+    if 0 < abs(found) < 0.001:
+        return Cell(f"{found:.1e}".replace("-", "−"), found)
+    return Cell(fixed(found, 3 if abs(found) < 10 else 1), found)
 
 
 def _number(value: Any, digits: int = 2) -> Cell:
@@ -109,7 +113,40 @@ def _table(name: str, table: pd.DataFrame, columns: Sequence[Column], most: int 
     return PageTable(name, [(title, numeric) for title, numeric, _ in columns], rows, len(table))
 
 
-def generic(tables: Tables, name: str, most: int = MOST_ROWS, drop: Sequence[str] = ()) -> PageTable | None:
+CONTROLS = {
+    "index": "Gene index",
+    "leaky_recipe": "Leaky recipe, same data",
+    "honest_recipe": "The same recipe, honestly",
+    "permuted_outcome": "Permuted outcomes",
+    "random_gene_set": "Random gene sets",
+}
+
+
+def _p_of_null(row: Any) -> Cell:
+    return _p(row) if row["control"] in {"permuted_outcome", "random_gene_set"} else Cell("–")
+
+
+def controls(tables: Tables) -> PageTable | None:
+    """Negative controls, with the interval of the draws in one cell."""
+    table = tables.get("controls_summary")
+    if table is None:
+        return None
+    columns: list[Column] = [
+        ("Control", False, lambda row: _text(CONTROLS.get(str(row["control"]), str(row["control"])))),
+        ("Draws", True, lambda row: _count(row.get("draws"))),
+        (
+            "C (range of 95% of draws)",
+            True,
+            lambda row: Cell(interval(row["mean"], row.get("low"), row.get("high")), _number(row["mean"]).value),
+        ),
+        ("Empirical p of the index", True, _p_of_null),
+    ]
+    return _table("controls_summary", table, columns)
+
+
+def generic(
+    tables: Tables, name: str, study: Study | None = None, most: int = MOST_ROWS, drop: Sequence[str] = ()
+) -> PageTable | None:
     """Any table as it is; None when the study has none."""
     table = tables.get(name)
     if table is None:
@@ -117,7 +154,9 @@ def generic(tables: Tables, name: str, most: int = MOST_ROWS, drop: Sequence[str
     columns: list[Column] = []
     for column in [c for c in table.columns if c not in drop]:
         numeric = pd.api.types.is_numeric_dtype(table[column]) and not pd.api.types.is_bool_dtype(table[column])
-        if column == "model":
+        if column == "cohort" and study is not None:
+            columns.append(("Cohort", False, lambda row: _text(study.cohort_label(str(row["cohort"])))))
+        elif column == "model":
             columns.append(("Model", False, lambda row, c=column: _text(model_label(row[c]))))
         else:
             columns.append((heading(column), numeric, lambda row, c=column: _text(row[c])))

@@ -16,6 +16,7 @@ import pandas as pd
 import amlprognosis
 from amlprognosis.errors import InputError
 from amlprognosis.report import html_tables as tabular
+from amlprognosis.report.context import default_context
 from amlprognosis.report.figures import (
     VEGALITE_VERSION,
     FigureSpec,
@@ -63,7 +64,9 @@ class PageFigure:
     spec: str = field(repr=False)
 
 
-def write_report(study: Study, results_dir: str | Path, out: str | Path, context: Mapping[str, Any]) -> None:
+def write_report(
+    study: Study, results_dir: str | Path, out: str | Path, context: Mapping[str, Any] | None = None
+) -> None:
     """Write the report of a study.
 
     Parameters
@@ -75,10 +78,11 @@ def write_report(study: Study, results_dir: str | Path, out: str | Path, context
         the tables otherwise), and ``benchmarks/**/*.tsv``.
     out : path
         HTML file, at most 12 MB, without any external resource.
-    context : mapping
-        What the results do not say, every key optional: ``command`` (str), ``software`` (name to version), ``edges``
-        (pairs of rules: from, to), ``study_yaml`` (str), ``provenance`` (cohort or atlas to list of dict of a file's
-        url, sha256, size, date, licence), ``gene_sets`` (list of dict: set, genes, source), ``generated`` (str).
+    context : mapping, optional
+        What the results do not say; each key has a default (:func:`amlprognosis.report.context.default_context`):
+        ``command`` (str), ``software`` (name to version), ``edges`` (pairs of rules: from, to), ``study_yaml`` (str),
+        ``gene_sets`` (list of dict: set, genes, source), and, empty by default, ``provenance`` (cohort or atlas to
+        list of dict of a file's url, sha256, size, date, licence; the provenance table otherwise) and ``generated``.
 
     Raises
     ------
@@ -88,7 +92,7 @@ def write_report(study: Study, results_dir: str | Path, out: str | Path, context
     folder = Path(results_dir)
     if not (folder / "tables").is_dir():
         raise InputError(f"{folder / 'tables'}: no such folder; run the study before its report")
-    page = render_report(study, folder, context)
+    page = render_report(study, folder, {**default_context(study), **(context or {})})
     size = len(page.encode("utf-8"))
     if size > MAX_BYTES:
         raise InputError(f"{out}: the report would be {size / 1e6:.1f} MB, more than 12 MB; name fewer report_models")
@@ -174,21 +178,21 @@ def _page_tables(study: Study, tables: Tables) -> dict[str, tabular.PageTable | 
     found = {
         "cohorts": tabular.cohorts(tables, study),
         "flow": tabular.flow(tables, study),
-        "exclusions": tabular.generic(tables, "exclusions"),
-        "preprocessing": tabular.generic(tables, "preprocessing"),
+        "exclusions": tabular.generic(tables, "exclusions", study),
+        "preprocessing": tabular.generic(tables, "preprocessing", study),
         "leaderboard": tabular.performance(tables, study, "leaderboard"),
         "validation": tabular.performance(tables, study, "validation"),
         "comparisons": tabular.comparisons(tables, study),
-        "controls_summary": tabular.generic(tables, "controls_summary"),
+        "controls_summary": tabular.controls(tables),
         "index": tabular.index(tables),
-        "stability": tabular.generic(tables, "stability"),
-        "stability_summary": tabular.generic(tables, "stability_summary"),
+        "stability": tabular.generic(tables, "stability", study),
+        "stability_summary": tabular.generic(tables, "stability_summary", study),
         "hazard_ratios": tabular.hazards(tables, study),
-        "risk_groups": tabular.generic(tables, "risk_groups"),
-        "notes": tabular.generic(tables, "notes"),
+        "risk_groups": tabular.generic(tables, "risk_groups", study),
+        "notes": tabular.generic(tables, "notes", study),
         "sample_size": tabular.sample_size(tables),
-        "planted_summary": tabular.generic(tables, "planted_summary"),
-        "planted": tabular.generic(tables, "planted"),
+        "planted_summary": tabular.generic(tables, "planted_summary", study),
+        "planted": tabular.generic(tables, "planted", study),
     }
     for atlas in study.atlases:
         for kind in ("cell_scores", "cells_test", "cell_quality"):
@@ -200,7 +204,7 @@ def _inputs(study: Study, tables: Tables, context: Mapping[str, Any]) -> tabular
     """Input files with their checksums: from the context, else from the provenance table."""
     provenance = context.get("provenance")
     if not provenance:
-        return tabular.generic(tables, "provenance")
+        return tabular.generic(tables, "provenance", study)
     records = []
     for name, items in provenance.items():
         for item in items:

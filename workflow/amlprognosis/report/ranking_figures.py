@@ -149,7 +149,7 @@ def _grouped_forest(
     color = alt.Color(
         "kind:N",
         scale=alt.Scale(domain=list(colors), range=list(colors.values())),
-        legend=alt.Legend(title=None, orient="top", columns=alt.ExprRef("width < 480 ? 1 : 3"), symbolType="circle",
+        legend=alt.Legend(title=None, orient="top", columns=alt.ExprRef("narrow ? 1 : 3"), symbolType="circle",
                           labelLimit=320),
     )  # fmt: skip
     tooltip = [
@@ -243,7 +243,11 @@ def figure_null(tables: Tables, study: Study) -> Panel:
     if not values:
         raise NothingToDraw("This run computed no negative controls (evaluation.permutations and random_sets are 0).")
     marks = []
-    wanted = (("index", "Gene index", BLUE), ("leaky_recipe", "Leaky recipe, same data", VERMILLION))
+    wanted = (
+        ("index", "Gene index", BLUE),
+        ("leaky_recipe", "Leaky recipe, same data", VERMILLION),
+        ("honest_recipe", "Same recipe, honestly", GREEN),
+    )
     for name, label, color in wanted:
         found = table[table["control"] == name]["c_harrell"]
         if len(found):

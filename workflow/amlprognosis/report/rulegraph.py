@@ -57,8 +57,30 @@ def _order(layers: list[list[str]], pairs: Sequence[tuple[str, str]], down: bool
         place.update({node: (i + 0.5) / len(layer) for i, node in enumerate(layer)})
 
 
+def reduced(edges: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Transitive reduction: an edge is left out when a longer way leads to the same rule."""
+    pairs = sorted({(a, b) for a, b in edges if a != b})
+    after: dict[str, set[str]] = {a: set() for pair in pairs for a in pair}
+    for a, b in pairs:
+        after[a].add(b)
+
+    def reach(start: str) -> set[str]:
+        seen: set[str] = set()
+        stack = [start]
+        while stack:
+            for node in after[stack.pop()]:
+                if node not in seen:
+                    seen.add(node)
+                    stack.append(node)
+        return seen
+
+    beyond = {node: reach(node) for node in after}
+    return [(a, b) for a, b in pairs if not any(b in beyond[c] for c in after[a] if c != b and a not in beyond[c])]
+
+
 def rule_graph_svg(edges: Sequence[tuple[str, str]]) -> str:
-    """SVG of the rule graph, top to bottom; an empty string without edges."""
+    """SVG of the rule graph, top to bottom, without edges that a longer way implies; empty without edges."""
+    edges = reduced(edges)
     layers = layers_of(edges)
     if not layers:
         return ""
@@ -78,7 +100,7 @@ def rule_graph_svg(edges: Sequence[tuple[str, str]]) -> str:
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#8a8f98"/></marker></defs>',
     ]
-    for a, b in sorted({(a, b) for a, b in edges if a in center and b in center and a != b}):
+    for a, b in edges:
         y1, y2 = top[a] + BOX_HEIGHT, top[b] - 2
         bend = (y2 - y1) / 2
         parts.append(

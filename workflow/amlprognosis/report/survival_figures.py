@@ -338,7 +338,7 @@ def figure_auc(tables: Tables, study: Study, cohort: str) -> Panel:
     color = alt.Color(
         "model:N",
         scale=alt.Scale(domain=labels, range=list(OKABE_ITO[: len(labels)])),
-        legend=alt.Legend(title=None, orient="top", columns=alt.ExprRef("width < 420 ? 1 : 2"), symbolType="circle"),
+        legend=alt.Legend(title=None, orient="top", columns=alt.ExprRef("narrow ? 1 : 2"), symbolType="circle"),
     )
     floor = min([0.4, *[item["low"] for item in items if item["low"] is not None]])
     scale = alt.Scale(domain=[max(0.0, round(floor - 0.02, 2)), 1.0], nice=False, zero=False)

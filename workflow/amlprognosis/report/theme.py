@@ -87,7 +87,7 @@ class Tables:
         """Table called ``name``, or None when there is none or it has no rows."""
         if name not in self._tables:
             path = self._folder / f"{name}.tsv" if self._folder else None
-            self._tables[name] = read_table(path) if path is not None and path.is_file() else None
+            self._tables[name] = _read(path) if path is not None and path.is_file() else None
         table = self._tables[name]
         return None if table is None or table.empty else table
 
@@ -111,6 +111,14 @@ class Tables:
             wanted = ", ".join(f"{column} {value}" for column, value in where.items())
             raise NothingToDraw(f"The table {name}.tsv has no rows for {wanted}.")
         return table.reset_index(drop=True)
+
+
+def _read(path: Path) -> pd.DataFrame | None:
+    """Read a table; a file without even a header is no table."""
+    try:
+        return read_table(path)
+    except pd.errors.EmptyDataError:
+        return None
 
 
 def number(value: Any) -> float | None:
@@ -226,6 +234,8 @@ def specification(panel: Panel) -> dict[str, Any]:
     spec["config"] = config()
     spec["width"] = "container"
     spec["autosize"] = {"type": "fit-x", "contains": "padding"}
+    # The page sets it on a phone: legends then take fewer columns.
+    spec["params"] = [*spec.get("params", []), {"name": "narrow", "value": False}]
     return spec
 
 

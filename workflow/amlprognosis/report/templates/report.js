@@ -11,11 +11,15 @@
     return Math.max(240, Math.min(found, limit));
   }
   function draw(item) {
+    var box = item.box;
     var size = width(item.box);
     if (item.size === size) return Promise.resolve();
     item.size = size;
     var spec = JSON.parse(item.text);
     spec.width = size;
+    // Sensitivity and specificity, predicted and observed: one unit is as long on both axes.
+    if (box.dataset.square) spec.height = Math.min(spec.height, size - 62);
+    (spec.params || []).forEach(function (p) { if (p.name === "narrow") p.value = size < 440; });
     if (item.view) item.view.finalize();
     return window.vegaEmbed(item.box, spec, {
       renderer: item.box.dataset.renderer,

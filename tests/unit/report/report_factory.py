@@ -11,10 +11,38 @@ import pandas as pd
 from amlprognosis.study import COMPARATORS, MODEL_LABELS, Study, load_study
 from amlprognosis.tables import write_table
 
-GENES = (
-    "TP53 BCL2 CASP8 MLKL RIPK3 GPX4 SLC7A11 FDX1 DLAT GSDMD NLRP3 CASP1 PARP1 AIFM1 ATG5 BECN1 SQSTM1 LAMP1 CTSB "
-    "ACSL4 FTH1 TFRC HMOX1 BAX BAK1 MCL1 BID FAS TNFRSF10B CYLD"
-).split()
+GENES = [
+    "TP53",
+    "BCL2",
+    "CASP8",
+    "MLKL",
+    "RIPK3",
+    "GPX4",
+    "SLC7A11",
+    "FDX1",
+    "DLAT",
+    "GSDMD",
+    "NLRP3",
+    "CASP1",
+    "PARP1",
+    "AIFM1",
+    "ATG5",
+    "BECN1",
+    "SQSTM1",
+    "LAMP1",
+    "CTSB",
+    "ACSL4",
+    "FTH1",
+    "TFRC",
+    "HMOX1",
+    "BAX",
+    "BAK1",
+    "MCL1",
+    "BID",
+    "FAS",
+    "TNFRSF10B",
+    "CYLD",
+]
 TYPES = ("HSC", "Prog", "GMP", "ProMono", "Mono", "cDC", "T", "NK", "B", "earlyEry")
 HORIZONS = (1, 3, 5)
 
@@ -218,7 +246,8 @@ def _curves(
             for years in HORIZONS if c != "array" else HORIZONS[:2]:
                 grid = np.linspace(0, 1, 60)
                 roc += [
-                    {"cohort": c, "model": model, "horizon_years": float(years), "fpr": x, "tpr": x ** (0.45 - 0.02 * years)}
+                    {"cohort": c, "model": model, "horizon_years": float(years), "fpr": x,
+                     "tpr": x ** (0.45 - 0.02 * years)}
                     for x in grid
                 ]  # fmt: skip
             calibration += [
@@ -236,7 +265,8 @@ def _curves(
             for analysis, shrink in (("univariable", 1.0), ("multivariable", 0.8)):
                 value = hr**shrink
                 hazards.append({"cohort": c, "analysis": analysis, "term": term, "hr": value, "low": value * 0.75,
-                                "high": value * 1.3, "p": 0.002, "patients": sizes[c][0], "events": sizes[c][1]})  # fmt: skip
+                                "high": value * 1.3, "p": 0.002, "patients": sizes[c][0],
+                                "events": sizes[c][1]})  # fmt: skip
     for gene in GENES:
         hr = float(np.exp(rng.normal(0, 0.25)))
         hazards.append({"cohort": study.training, "analysis": "univariable_gene", "term": gene, "hr": hr,
@@ -319,7 +349,8 @@ CONTEXT: dict[str, Any] = {
     ],
     "study_yaml": "study: demo\ntitle: Demo\n",
     "provenance": {
-        "train": [{"file": "counts.tsv.gz", "url": "file://demo", "sha256": "ab" * 32, "size": 1234, "date": "2026-01-01",
+        "train": [{"file": "counts.tsv.gz", "url": "file://demo", "sha256": "ab" * 32, "size": 1234,
+                   "date": "2026-01-01",
                    "licence": "simulated"}],
     },
 }  # fmt: skip

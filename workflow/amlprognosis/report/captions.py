@@ -37,7 +37,7 @@ FIGURE_CAPTIONS: dict[str, str] = {
     "gene.",
     "gene_heatmap": "Expression of the index genes (rows, z-scores; blue low, red high) in the training patients "
     "(columns), ordered by their out-of-fold gene index from low to high. Strips above: risk group by the index, "
-    "clinical risk group, and outcome.",
+    "clinical risk group where the table has it, and outcome.",
     "null_distribution": "C-index of the whole index procedure on permuted outcomes (grey) and on random gene sets "
     "of the same size (light blue), against the gene index (blue line), all on the same folds. Red line: a leaky "
     "recipe on the same data, which screens genes on all patients and cross-validates only the final Cox model; green "

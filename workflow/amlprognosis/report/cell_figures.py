@@ -65,6 +65,7 @@ def figure_umap_types(tables: Tables, atlas: str) -> Panel:
         )
     )  # fmt: skip
     middles = cells.groupby("cell_type", sort=True)[["umap1", "umap2"]].median().reset_index()
+    middles = _apart(middles, float(np.ptp(cells["umap1"])) or 1.0, float(np.ptp(cells["umap2"])) or 1.0)
     base = alt.Chart(rows(middles, 2)).encode(x=x, y=y, text="cell_type:N")
     halo = base.mark_text(
         fontSize=11, fontWeight=600, stroke="#ffffff", strokeWidth=3.5, strokeJoin="round", opacity=0.9
@@ -110,13 +111,15 @@ def figure_cell_scores(tables: Tables, atlas: str) -> Panel:
     table = tables.need(f"cell_scores_{atlas}", ("cell_type", "mean")).copy().dropna(subset=["mean"])
     if table.empty:
         raise NothingToDraw("No cell type has a score of the gene index.")
+    table = table.rename(columns={"state": "malignant", "n_cells": "cells", "n_patients": "patients"})
     malignant = table["malignant"].astype(str).str.lower() if "malignant" in table else pd.Series("", index=table.index)
-    names = {"true": "Malignant", "malignant": "Malignant", "1": "Malignant", "false": "Normal", "normal": "Normal",
-             "0": "Normal"}  # fmt: skip
+    names = {"true": "Malignant", "malignant": "Malignant", "1": "Malignant"}
+    names |= {"false": "Normal", "normal": "Normal", "0": "Normal"}
     table["kind"] = [names.get(value, "Not known") for value in malignant]
     for column in ("cells", "patients", "median"):
         if column not in table:
             table[column] = float("nan")
+    table["cells"] = table["cells"].fillna(1).astype(float)
     table["cell_type"] = table["cell_type"].astype(str)
     order = table.groupby("cell_type")["mean"].max().sort_values(ascending=False, kind="stable").index.tolist()
     colors = {"Malignant": VERMILLION, "Normal": BLUE, "Not known": GREY}
@@ -171,11 +174,35 @@ def _legend_sizes(cells: pd.Series) -> list[int]:
 
 
 def _test_note(tables: Tables, atlas: str) -> str:
+    """First contrast of the test table: over all cell types, between patients."""
     table = tables.get(f"cells_test_{atlas}")
     if table is None or "p" not in table:
         return ""
     row: Any = table.iloc[0]
     contrast = next((str(row[c]) for c in ("contrast", "test", "comparison") if isinstance(row.get(c), str)), "")
-    n = number(row.get("n"))
-    people = f", {int(n)} patients" if n is not None else ""
-    return f"{contrast.replace('_', ' ').capitalize()}: {p_text(row['p'])}{people}" if contrast else ""
+    parts = ["Malignant against normal" + (f" ({contrast.replace('_', ' ')})" if contrast else "")]
+    if number(row.get("difference")) is not None:
+        parts.append(f"difference {float(row['difference']):+.2f}".replace("-", "−"))
+    parts.append(p_text(row["p"]))
+    groups = [number(row.get(f"n_patients_{kind}")) for kind in ("malignant", "normal")]
+    if None not in groups:
+        parts.append(f"{int(groups[0] or 0)} and {int(groups[1] or 0)} donors")
+    return ", ".join(parts)
+
+
+def _apart(labels: pd.DataFrame, span_x: float, span_y: float) -> pd.DataFrame:
+    """Move labels that would overlap up or down, by their size on a plot of about 420 x 400 pixels."""
+    high = 14 / 400 * span_y
+    placed: list[tuple[float, float, float]] = []
+    rows_out = []
+    for record in labels.sort_values(["umap2", "cell_type"], kind="stable").to_dict("records"):
+        half = 0.5 * (6.6 * len(record["cell_type"]) + 6) / 420 * span_x
+        y = float(record["umap2"])
+        for _ in range(len(labels)):
+            near = [p for p in placed if abs(p[0] - record["umap1"]) < half + p[2] and abs(p[1] - y) < high]
+            if not near:
+                break
+            y = max(p[1] for p in near) + high
+        placed.append((float(record["umap1"]), y, half))
+        rows_out.append({**record, "umap2": y})
+    return pd.DataFrame(rows_out).sort_values("cell_type", kind="stable")

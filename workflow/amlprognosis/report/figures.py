@@ -155,6 +155,7 @@ def page_specification(figure: FigureSpec, panel: Panel) -> dict[str, Any]:
         "alt": panel.alt_text,
         "renderer": panel.renderer,
         "max_width": panel.max_width,
+        "narrow_below": panel.narrow_below,
         "missing": panel.missing,
     }
     return spec

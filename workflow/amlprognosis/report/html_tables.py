@@ -113,6 +113,27 @@ def _table(name: str, table: pd.DataFrame, columns: Sequence[Column], most: int 
     return PageTable(name, [(title, numeric) for title, numeric, _ in columns], rows, len(table))
 
 
+def notes(tables: Tables, study: Study) -> PageTable | None:
+    """Warnings of the run, with names of cohorts and models as the report calls them."""
+    table = tables.get("notes")
+    if table is None:
+        return None
+
+    def named(value: Any) -> Cell:
+        head, _, tail = str(value).partition(": ")
+        words = [model_label(study.cohort_label(part)) if part in known else part for part in (head, tail) if part]
+        text = ": ".join(words)
+        return Cell(text[:1].upper() + text[1:], text)
+
+    known = {*study.cohorts, *study.atlases, *study.models.run}
+    columns: list[Column] = [
+        ("Source", False, lambda row: named(row["source"])),
+        ("About", False, lambda row: named(row["item"])),
+        ("Note", False, lambda row: _text(row["note"])),
+    ]
+    return _table("notes", table, columns)
+
+
 CONTROLS = {
     "index": "Gene index",
     "leaky_recipe": "Leaky recipe, same data",
@@ -156,6 +177,8 @@ def generic(
         numeric = pd.api.types.is_numeric_dtype(table[column]) and not pd.api.types.is_bool_dtype(table[column])
         if column == "cohort" and study is not None:
             columns.append(("Cohort", False, lambda row: _text(study.cohort_label(str(row["cohort"])))))
+        elif column == "p" or column.endswith("_p") or column.startswith("p_"):
+            columns.append((heading(column), True, lambda row, c=column: _p({"p": row[c]})))
         elif column == "model":
             columns.append(("Model", False, lambda row, c=column: _text(model_label(row[c]))))
         else:

@@ -59,6 +59,7 @@ class PageFigure:
     alt: str
     caption: str
     max_width: int
+    narrow_below: int
     renderer: str
     missing: bool
     spec: str = field(repr=False)
@@ -167,6 +168,7 @@ def _figure(figure: FigureSpec, folder: Path, tables: Tables) -> PageFigure:
         alt=str(meta.get("alt", "")),
         caption=figure.caption,
         max_width=int(meta.get("max_width", 760)),
+        narrow_below=int(meta.get("narrow_below", 440)),
         renderer=str(meta.get("renderer", "svg")),
         missing=bool(meta.get("missing", False)),
         # Inside a script element only "<" could end it early.
@@ -189,7 +191,7 @@ def _page_tables(study: Study, tables: Tables) -> dict[str, tabular.PageTable | 
         "stability_summary": tabular.generic(tables, "stability_summary", study),
         "hazard_ratios": tabular.hazards(tables, study),
         "risk_groups": tabular.generic(tables, "risk_groups", study),
-        "notes": tabular.generic(tables, "notes", study),
+        "notes": tabular.notes(tables, study),
         "sample_size": tabular.sample_size(tables),
         "planted_summary": tabular.generic(tables, "planted_summary", study),
         "planted": tabular.generic(tables, "planted", study),

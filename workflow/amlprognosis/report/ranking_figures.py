@@ -120,7 +120,12 @@ def figure_validation(tables: Tables, study: Study) -> Panel:
     chart = _grouped_forest(known, order, colors, "Harrell's C-index", 0.5)
     outside = [i for i in known if i["cohort"] != study.training]
     spoken = "C-index in validation: " + "; ".join(f"{i['model']} in {i['kind']} {i['text']}" for i in outside) + "."
-    return Panel(chart, "", spoken, width=620, max_width=720)
+    return Panel(chart, "", spoken, width=620, max_width=720, narrow_below=_legend_width(colors))
+
+
+def _legend_width(colors: dict[str, str]) -> int:
+    """Width in pixels below which a legend in one line does not fit."""
+    return 60 + sum(30 + 7 * len(label) for label in colors)
 
 
 def _grouped_forest(
@@ -149,7 +154,7 @@ def _grouped_forest(
     color = alt.Color(
         "kind:N",
         scale=alt.Scale(domain=list(colors), range=list(colors.values())),
-        legend=alt.Legend(title=None, orient="top", columns=alt.ExprRef("narrow ? 1 : 3"), symbolType="circle",
+        legend=alt.Legend(title=None, orient="top", columns=alt.ExprRef("narrow ? 1 : 0"), symbolType="circle",
                           labelLimit=320),
     )  # fmt: skip
     tooltip = [
@@ -215,7 +220,7 @@ def figure_comparisons(tables: Tables, study: Study) -> Panel:
     order = list(dict.fromkeys(item["model"] for item in items))
     chart = _grouped_forest(items, order, colors, f"Difference in C-index ({model_label(model)} − comparator)", 0.0)
     spoken = "Difference in C-index: " + "; ".join(f"{i['model']}, {i['kind']}: {i['text']}" for i in items) + "."
-    return Panel(chart, "", spoken, width=620, max_width=720)
+    return Panel(chart, "", spoken, width=620, max_width=720, narrow_below=_legend_width(colors))
 
 
 def main_model(study: Study) -> str:
@@ -370,7 +375,10 @@ def term_label(term: Any) -> str:
     """Label of a term of a Cox model."""
     text = str(term)
     bare = text.split(":", 1)[-1] if text.startswith(("clinical:", "expression:", "mutation:")) else text
-    return TERM_LABELS.get(text) or MODEL_LABELS.get(text) or bare.replace("_", " ")
+    label = TERM_LABELS.get(text) or MODEL_LABELS.get(text)
+    if label or text.startswith(("expression:", "mutation:")) or bare == bare.upper():
+        return label or bare
+    return bare[:1].upper() + bare[1:].replace("_", " ")
 
 
 def _hazard(row: pd.Series) -> dict[str, Any]:

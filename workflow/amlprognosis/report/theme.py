@@ -57,6 +57,8 @@ class Panel:
         Width of the static SVG in pixels.
     max_width : int
         Largest useful width in the report in pixels.
+    narrow_below : int
+        Width in pixels below which legends take one column.
     renderer : {"svg", "canvas"}
         Canvas for figures of thousands of marks.
     """
@@ -67,6 +69,7 @@ class Panel:
     width: int = STATIC_WIDTH
     max_width: int = 760
     renderer: str = "svg"
+    narrow_below: int = 440
     missing: bool = field(default=False)
 
 

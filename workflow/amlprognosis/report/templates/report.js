@@ -19,7 +19,7 @@
     spec.width = size;
     // Sensitivity and specificity, predicted and observed: one unit is as long on both axes.
     if (box.dataset.square) spec.height = Math.min(spec.height, size - 62);
-    (spec.params || []).forEach(function (p) { if (p.name === "narrow") p.value = size < 440; });
+    (spec.params || []).forEach(function (p) { if (p.name === "narrow") p.value = size < Number(box.dataset.narrow); });
     if (item.view) item.view.finalize();
     return window.vegaEmbed(item.box, spec, {
       renderer: item.box.dataset.renderer,

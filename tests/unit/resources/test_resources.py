@@ -56,10 +56,17 @@ def test_description_of_the_cell_death_sets_agrees_with_them():
         assert fact["source"] == source, label
         assert re.fullmatch(r"20\d\d-\d\d-\d\d", str(fact["date"])), label
         assert fact["references"], label
-        assert all(re.match(r"(doi:10\.\d{4,}/|https://)", r) for r in fact["references"]), label
+        for reference in fact["references"]:
+            assert re.match(r"(doi:10\.\d{4,}/|https://)", reference["id"]), label
+            assert reference["paper"], label
+            # A reference that nobody could confirm says why.
+            assert reference["verified"] is True or reference["reason"], label
+        assert any(reference["verified"] for reference in fact["references"]), label
+        assert fact["compared"], label
+        assert all(0 < c["shared"] <= min(c["size"], len(members)) for c in fact["compared"]), label
         assert fact["note"], label
     union = {g for _, members in found.values() for g in members}
-    assert 600 <= len(union) <= 1000
+    assert 600 <= len(union) <= 1200
 
 
 def test_genes_that_name_a_mode():
@@ -69,6 +76,9 @@ def test_genes_that_name_a_mode():
     assert {"GPX4", "ACSL4", "AIFM2", "SLC7A11"} <= found["ferroptosis"]
     assert {"RIPK1", "RIPK3", "MLKL"} <= found["necroptosis"]
     assert {"GSDMD", "GSDME", "NLRP3", "CASP1"} <= found["pyroptosis"]
+    assert {"IKBKB", "NFKB1", "RELA", "CA9", "ACSS2", "ATP6V0D1"} <= found["alkaliptosis"]
+    assert {"PARP1", "AIFM1", "MIF", "PARG"} <= found["parthanatos"]
+    assert {"RHOA", "ROCK1", "ROCK2", "CDH1", "CTNNA1"} <= found["entosis"]
     assert {"PADI4", "MPO", "ELANE"} <= found["netosis"]
     assert {"KEAP1", "PGAM5", "AIFM1"} <= found["oxeiptosis"]
 
@@ -103,6 +113,14 @@ def test_facts_are_consistent_and_cited():
             assert set(fact["mutations"]) <= known, name
             assert all(0 < f <= 1 for f in fact["mutations"].values()), name
     assert set(facts["mutation_log_hazard"]["values"]) <= known
+
+
+def test_every_doi_of_the_facts_was_looked_up():
+    path = RESOURCES / "demo" / "aml_facts.yaml"
+    cited = set(re.findall(r"doi:10\.\d{4,}/[A-Za-z0-9./-]+", path.read_text(encoding="utf-8")))
+    checks = yaml.safe_load(path.read_text(encoding="utf-8"))["verification"]
+    assert cited <= {check["id"] for check in checks}
+    assert all(check["verified"] is True or check["reason"] for check in checks)
 
 
 @pytest.mark.parametrize("folder", ["demo", "genesets", "signatures"])

@@ -48,8 +48,8 @@ FIGURE_CAPTIONS: dict[str, str] = {
     "high; colours end at the 2nd and 98th centile).",
     "cell_scores": "Mean score of the gene index by cell type, in malignant (red) and normal (blue) cells; the area "
     "of a dot is the number of cells. The test compares patients, not cells.",
-    "planted_truth": "Demo only: of the genes in each simulated programme, the share that the gene index selected. "
-    "Green programmes carry hazard in the simulation; grey ones do not.",
+    "planted_truth": "Demo only: of the candidate genes in each simulated programme, the share that the index "
+    "selected. Green programmes carry hazard in the simulation; grey ones do not.",
 }
 
 FIGURE_CATEGORIES: dict[str, str] = {

@@ -162,7 +162,7 @@ def figure_cell_scores(tables: Tables, atlas: str) -> Panel:
     spoken = f"Mean index score of {len(order)} cell types; highest in {top['kind'].lower()} {top['cell_type']} cells "
     spoken += f"({float(top['mean']):.2f})."
     chart = alt.layer(points).properties(width="container", height=26 * len(order) + 10)
-    return Panel(chart, _test_note(tables, atlas), spoken, width=560, max_width=680)
+    return Panel(chart, contrast_note(tables, atlas), spoken, width=560, max_width=680)
 
 
 def _legend_sizes(cells: pd.Series) -> list[int]:
@@ -173,7 +173,7 @@ def _legend_sizes(cells: pd.Series) -> list[int]:
     return sorted({max(1, int(top / 10)), max(1, int(top / 2)), int(top)})
 
 
-def _test_note(tables: Tables, atlas: str) -> str:
+def contrast_note(tables: Tables, atlas: str) -> str:
     """First contrast of the test table: over all cell types, between patients."""
     table = tables.get(f"cells_test_{atlas}")
     if table is None or "p" not in table:

@@ -37,7 +37,8 @@ def cohort_tables(study: Study, cohorts: Mapping[str, AnnData]) -> dict[str, pd.
         "flow": pd.DataFrame([row for name in names for row in _flow(name, cohorts[name])]),
         "exclusions": _stacked({name: exclusions(cohorts[name]) for name in names}),
         "preprocessing": _stacked({name: preprocessing(cohorts[name]) for name in names}),
-        "provenance": _stacked({name: provenance(cohorts[name]) for name in names}),
+        # Without the date of retrieval: equal files give equal tables. PROVENANCE.json keeps it.
+        "provenance": _stacked({name: provenance(cohorts[name]).drop(columns="date") for name in names}),
     }
 
 
@@ -84,14 +85,16 @@ def _flow(name: str, adata: AnnData) -> list[dict[str, object]]:
     left_out = exclusions(adata)
     remaining = adata.n_obs + len(left_out)
     rows: list[dict[str, object]] = [
-        {"cohort": name, "step": "in the source", "reason": "", "patients": remaining, "remaining": remaining}
+        {"cohort": name, "step": "samples in the source", "reason": "", "patients": remaining, "remaining": remaining}
     ]
     for reason, part in left_out.groupby("reason", sort=True):
         remaining -= len(part)
         rows.append(
             {"cohort": name, "step": "excluded", "reason": reason, "patients": len(part), "remaining": remaining}
         )
-    rows.append({"cohort": name, "step": "analysed", "reason": "", "patients": adata.n_obs, "remaining": adata.n_obs})
+    rows.append(
+        {"cohort": name, "step": "patients analysed", "reason": "", "patients": adata.n_obs, "remaining": adata.n_obs}
+    )
     return rows
 
 

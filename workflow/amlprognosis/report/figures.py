@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -171,7 +172,17 @@ def figure_texts(figure: FigureSpec, tables: Tables) -> tuple[str, str]:
     spec = page_specification(figure, panel)
     static = static_specification(spec, figure.title, panel.note, panel.width)
     svg = vl_convert.vegalite_to_svg(static, vl_version=VEGALITE_VERSION, allowed_base_urls=[])
-    return svg, json.dumps(spec, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return _stable_ids(svg), json.dumps(spec, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _stable_ids(svg: str) -> str:
+    """Number the ids of gradients and clips by their order: Vega counts them over the life of the process."""
+    found = dict.fromkeys(re.findall(r'\bid="((?:gradient|clip|r)_?\d+(?:_\d+)?)"', svg))
+    names = {old: f"part{place}" for place, old in enumerate(found)}
+    if not names:
+        return svg
+    pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.sub(rf'(id="|#)({pattern})(?=["\)])', lambda match: match.group(1) + names[match.group(2)], svg)
 
 
 def write_figures(study: Study, tables_dir: str | Path, out_dir: str | Path) -> list[tuple[Path, Path]]:

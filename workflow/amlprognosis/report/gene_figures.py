@@ -208,6 +208,10 @@ def _strip_scales(strips: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
 def figure_planted(tables: Tables, study: Study) -> Panel:
     """Demo only: share of the genes that were selected, by whether hazard was planted in them."""
     table = tables.need("planted", ("gene", "programme", "selected")).copy()
+    if "candidate" in table:
+        table = table[table["candidate"].astype(str).str.lower().isin({"true", "1", "1.0"})].reset_index(drop=True)
+        if table.empty:
+            raise NothingToDraw("None of the planted genes was a candidate of the gene index.")
     chosen = table["selected"].astype(str).str.lower().isin({"true", "1", "1.0"})
     weight = table["planted"].map(number) if "planted" in table else pd.Series(1.0, index=table.index)
     table["chosen"] = chosen
@@ -217,7 +221,7 @@ def figure_planted(tables: Tables, study: Study) -> Panel:
         share = float(part["chosen"].mean())
         items.append(
             {
-                "programme": str(programme), "kind": kind, "share": share, "genes": len(part),
+                "programme": str(programme).replace("_", " "), "kind": kind, "share": share, "genes": len(part),
                 "text": f"{int(part['chosen'].sum())} of {len(part)}",
             }
         )  # fmt: skip

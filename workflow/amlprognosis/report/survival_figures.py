@@ -269,9 +269,9 @@ def figure_calibration(tables: Tables, study: Study, cohort: str, model: str) ->
     unit = alt.Scale(domain=[0, 1], clamp=True)
     x = alt.X(
         "predicted:Q", scale=unit,
-        axis=alt.Axis(title=f"Predicted at {years_text(horizon)}", format=".0%", tickCount=5),
+        axis=alt.Axis(title=f"Predicted at {years_text(horizon)}", format=".0%", values=[0, 0.25, 0.5, 0.75, 1]),
     )  # fmt: skip
-    axis = alt.Axis(title="Observed (Kaplan-Meier)", format=".0%", tickCount=5)
+    axis = alt.Axis(title="Observed (Kaplan-Meier)", format=".0%", values=[0, 0.25, 0.5, 0.75, 1])
     base = alt.Chart(rows(table[["predicted", "observed", "low", "high", "patients"]]))
     layers = [
         _diagonal(unit, "predicted", "observed"),

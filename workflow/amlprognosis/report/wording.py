@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from amlprognosis.report.cell_figures import contrast_note
 from amlprognosis.report.ranking_figures import main_model, model_label, signed, training_rows
 from amlprognosis.report.theme import Tables, interval, number, p_text, years_text
 from amlprognosis.study import COMPARATORS, Study
@@ -20,6 +21,7 @@ MODEL_NOUNS = {
     "clinical_mutations": "the clinical model with mutations",
     "lsc17": "the published LSC17 score",
 }
+FEWEST_CELLS = 30
 MARKS = {"good": "✓", "caution": "!", "bad": "✗", "plain": "•"}
 
 
@@ -212,17 +214,21 @@ def _cells(study: Study, tables: Tables) -> list[Statement]:
     found = []
     for atlas in study.atlases:
         scores = tables.get(f"cell_scores_{atlas}")
-        if scores is None or "mean" not in scores or scores["mean"].dropna().empty:
+        if scores is None or not {"cell_type", "mean"} <= set(scores):
             continue
-        top = (
-            scores.dropna(subset=["mean"])
-            .sort_values(["mean", "cell_type"], ascending=[False, True], kind="stable")
-            .iloc[0]
-        )
-        state = {"true": "malignant ", "malignant": "malignant ", "false": "normal ", "normal": "normal "}
-        kind = state.get(str(top.get("malignant")).lower(), "")
-        text = f"In single cells ({study.cohort_label(atlas)}) the index is highest in {kind}{top['cell_type']} cells."
-        found.append(Statement("plain", text))
+        scores = scores.rename(columns={"state": "malignant", "n_cells": "cells"}).dropna(subset=["mean"])
+        state = {"true": "malignant", "malignant": "malignant", "false": "normal", "normal": "normal"}
+        if "malignant" in scores:
+            scores = scores.assign(kind=scores["malignant"].astype(str).str.lower().map(state)).dropna(subset=["kind"])
+        if "cells" in scores:
+            scores = scores[scores["cells"] >= FEWEST_CELLS]
+        if scores.empty:
+            continue
+        top = scores.sort_values(["mean", "cell_type"], ascending=[False, True], kind="stable").iloc[0]
+        kind = f"{top['kind']} " if "kind" in scores else ""
+        text = f"In single cells ({study.cohort_label(atlas)}) the index is highest in {kind}{top['cell_type']} cells"
+        contrast = contrast_note(tables, atlas)
+        found.append(Statement("plain", f"{text}. {contrast}." if contrast else f"{text}."))
     return found
 
 

@@ -69,6 +69,18 @@ def test_description_of_the_cell_death_sets_agrees_with_them():
     assert 600 <= len(union) <= 1200
 
 
+def test_names_newer_than_gencode_v22_are_reached_from_their_old_name():
+    table = pd.read_csv(RESOURCES / "gene_names" / "retired_symbols.tsv", sep="\t", dtype=str, keep_default_na=False)
+    approved = dict(zip(table["retired"], table["approved"], strict=True))
+    pairs = "ADPRHL2 ADPRS AES TLE5 C4orf27 HPF1 DFNA5 GSDME FDX1L FDX2 GATSL3 CASTOR1 GBA GBA1 H2AFX H2AX PARK2 PRKN"
+    names = f"{pairs} TMEM173 STING1 TMEM189 PEDS1".split()
+    assert [approved[old] for old in names[::2]] == names[1::2]
+    members = {
+        g for name in ("programmed_cell_death.gmt", "cell_types.gmt") for _, m in sets_of(name).values() for g in m
+    }
+    assert sorted(members & set(approved)) == []
+
+
 def test_genes_that_name_a_mode():
     found = {label: set(members) for label, (_, members) in sets_of("programmed_cell_death.gmt").items()}
     assert {"FDX1", "LIAS", "LIPT1", "DLD", "DLAT", "PDHA1", "PDHB", "MTF1", "GLS", "CDKN2A"} <= found["cuproptosis"]
@@ -123,7 +135,7 @@ def test_every_doi_of_the_facts_was_looked_up():
     assert all(check["verified"] is True or check["reason"] for check in checks)
 
 
-@pytest.mark.parametrize("folder", ["demo", "genesets", "signatures"])
+@pytest.mark.parametrize("folder", ["demo", "gene_names", "genesets", "signatures"])
 def test_readme_names_every_file(folder):
     text = (RESOURCES / "README.md").read_text()
     for path in (RESOURCES / folder).rglob("*"):

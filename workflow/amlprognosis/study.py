@@ -7,6 +7,7 @@ The models below are the only description of the configuration: ``config/schema.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -421,7 +422,9 @@ class Models(Section):
     )
     gene_index: GeneIndexSettings = Field(default=GeneIndexSettings(), description="Gene index.")
     random_survival_forest: ForestSettings = Field(default=ForestSettings(), description="Random survival forest.")
-    random_forest_5y: ForestSettings = Field(default=ForestSettings(min_samples_leaf=5), description="Random forest at five years.")
+    random_forest_5y: ForestSettings = Field(
+        default=ForestSettings(min_samples_leaf=5), description="Random forest at five years."
+    )
     xgboost_cox: BoostingSettings = Field(default=BoostingSettings(), description="XGBoost Cox.")
     xgboost_5y: BoostingSettings = Field(default=BoostingSettings(), description="XGBoost at five years.")
 
@@ -509,7 +512,7 @@ class Study(Section):
         return section.model_dump() if isinstance(section, Section) else {}
 
     def fingerprint(self, *sections: str) -> str:
-        """Settings that a rule depends on, as one line of JSON, so that a change of theirs reruns the rule.
+        """Digest of the settings that a rule depends on, so that a change of theirs reruns the rule.
 
         Parameters
         ----------
@@ -523,7 +526,7 @@ class Study(Section):
             for part in section.split("."):
                 value = value[part]
             chosen[section] = value
-        return json.dumps({"version": __version__, **chosen}, sort_keys=True)
+        return _digest({"version": __version__, **chosen})
 
     def models_fingerprint(self, names: Sequence[str]) -> str:
         """Settings that the fit of some models depends on (see :meth:`fingerprint`)."""
@@ -539,6 +542,14 @@ class Study(Section):
             return "gdc", source.project
         return None
 
+    def counts_reference(self, cohort: str) -> str | None:
+        """Cohort whose frozen reference profile normalises this one: the training cohort, if both are counts.
+
+        So a sample of a validation cohort is normalised without looking at the other samples of its cohort.
+        """
+        both = all(_are_counts(self.cohorts[name].source) for name in (cohort, self.training))
+        return self.training if both and cohort != self.training else None
+
     def retrieval_requests(self, source: str, accession: str) -> list[GeoSource | GdcSource | Atlas]:
         """Sections of the study that ask for the files of a source and accession."""
         if source == "cells":
@@ -552,7 +563,7 @@ class Study(Section):
     def retrieval_fingerprint(self, source: str, accession: str) -> str:
         """Settings that a retrieval depends on (see :meth:`fingerprint`)."""
         asked = [request.model_dump(mode="json") for request in self.retrieval_requests(source, accession)]
-        return json.dumps({"data_root": self.data_root, "requests": asked}, sort_keys=True)
+        return _digest({"data_root": self.data_root, "requests": asked})
 
     def path(self, relative: str) -> str:
         """Path of a source's file, seen from the working folder."""
@@ -570,6 +581,15 @@ class Study(Section):
         if not isinstance(source, TablesSource):
             return {}
         return {key: self.path(path) for key, path in source.paths().items()}
+
+
+def _are_counts(source: TablesSource | GeoSource | GdcSource) -> bool:
+    return isinstance(source, GdcSource) or source.scale == "counts"
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    # Not the JSON itself: Snakemake takes braces in a parameter for wildcards.
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load_study(source: str | Path | Mapping[str, Any], *, name: str = "the configuration") -> Study:

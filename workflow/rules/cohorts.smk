@@ -7,12 +7,19 @@ def retrieved_provenance(cohort):
     return [f"results/retrieved/{source[0]}/{source[1]}/PROVENANCE.json"] if source else []
 
 
+def counts_reference(cohort):
+    """Cohort that holds the frozen normalisation reference of this one."""
+    training = STUDY.counts_reference(cohort)
+    return [f"{RESULTS}/cohorts/{training}.h5ad"] if training else []
+
+
 rule build_cohort:
     message:
         "Build cohort {wildcards.cohort}"
     input:
         retrieved=lambda wildcards: retrieved_provenance(wildcards.cohort),
         tables=lambda wildcards: sorted(STUDY.source_paths(wildcards.cohort).values()),
+        reference=lambda wildcards: counts_reference(wildcards.cohort),
     output:
         cohort=f"{RESULTS}/cohorts/{{cohort}}.h5ad",
     params:

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
-from amlprognosis.cohort import write_cohort
+from amlprognosis.cohort import read_cohort, write_cohort
 from amlprognosis.job import job
-from amlprognosis.normalize.assemble import assemble_cohort
+from amlprognosis.normalize.assemble import assemble_cohort, frozen_reference
 from amlprognosis.retrieve.read import read_source
 
 with job(snakemake) as study:
     name = snakemake.wildcards.cohort
     retrieved = Path(snakemake.input.retrieved[0]).parent if snakemake.input.retrieved else None
-    write_cohort(assemble_cohort(study, name, read_source(study, name, retrieved)), snakemake.output.cohort)
+    reference = [frozen_reference(read_cohort(path)) for path in snakemake.input.reference]
+    raw = read_source(study, name, retrieved)
+    cohort = assemble_cohort(study, name, raw, reference=reference[0] if reference else None)
+    write_cohort(cohort, snakemake.output.cohort)

@@ -7,7 +7,8 @@ from amlprognosis.errors import InputError
 from amlprognosis.models.base import align_features
 from amlprognosis.models.cox_kernels import harrell_concordance
 from amlprognosis.models.persistence import load_model, save_model
-from amlprognosis.models.registry import GROUPS, MODEL_NAMES, make_model, parameter_names
+from amlprognosis.models.registry import MODEL_NAMES, make_model, parameter_names
+from amlprognosis.study import GROUPS, Models
 
 YEAR = 365.25
 FAST = {
@@ -257,3 +258,11 @@ def test_permutation_importance_finds_the_killers(train):
         "clinical:age",
         "expression:G2",
     }
+
+
+@pytest.mark.parametrize("name", [name for name in MODEL_NAMES if name in Models.model_fields])
+def test_settings_of_the_study_are_parameters_of_the_model(name: str) -> None:
+    settings = getattr(Models(), name).model_dump()
+    assert set(settings) <= set(parameter_names(name))
+    model = make_model(name, settings, seed=1)
+    assert {key: model.get_params()[key] for key in settings} == settings

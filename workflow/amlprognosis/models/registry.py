@@ -31,11 +31,6 @@ _MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 MODEL_NAMES: tuple[str, ...] = tuple(_MODELS)
-GROUPS: dict[str, tuple[str, ...]] = {
-    "linear": ("gene_index", "age", "age_sex", "eln", "clinical", "clinical_mutations", "lsc17"),
-    "forests": ("random_survival_forest", "random_forest_5y"),
-    "boosting": ("xgboost_cox", "xgboost_5y"),
-}
 
 
 def signature_path(name: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from amlprognosis.report.context import workflow_edges
+from amlprognosis.study import load_study
 from amlprognosis.tables import read_table
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +87,13 @@ def test_any_number_of_cores_gives_the_same_bytes(one_core: Path, two_cores: Pat
 def test_a_second_run_has_nothing_to_do(one_core: Path) -> None:
     run = snakemake(one_core.parents[1], "--cores", "1")
     assert "Nothing to be done" in run.stdout + run.stderr
+
+
+def test_rule_graph_of_the_report_is_snakemakes(one_core: Path) -> None:
+    run = snakemake(one_core.parents[1], "--rulegraph", "dot")
+    names = {number: re.sub("^fit_.*", "fit", name) for number, name in re.findall(r'(\d+)\[label = "(\w+)"', run.stdout)}
+    edges = {(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", run.stdout)}
+    assert {(a, b) for a, b in edges if a != b and b not in ("study", "all")} == set(workflow_edges(load_study(MINI)))
 
 
 def test_snakemakes_own_report(one_core: Path) -> None:

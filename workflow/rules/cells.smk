@@ -2,8 +2,6 @@
 
 
 rule build_atlas:
-    message:
-        "Build atlas {wildcards.atlas}"
     input:
         retrieved=lambda wildcards: f"results/retrieved/cells/{STUDY.atlases[wildcards.atlas].accession}/PROVENANCE.json",
         cell_types=lambda wildcards: STUDY.atlases[wildcards.atlas].cell_type_sets,
@@ -12,30 +10,32 @@ rule build_atlas:
         quality=report(
             f"{TABLES}/cell_quality_{{atlas}}.tsv",
             caption="../report/table.rst",
-            category="Single cells",
+            category="Cells",
             labels={"table": "Cell quality", "atlas": "{atlas}"},
         ),
-    params:
-        settings=lambda wildcards: STUDY.fingerprint(f"atlases.{wildcards.atlas}", "seed"),
     log:
         f"{LOGS}/build_atlas/{{atlas}}.log",
     benchmark:
         f"{BENCHMARKS}/build_atlas/{{atlas}}.tsv"
-    threads: 1
     # The longest single job, and nothing before the report waits for it: start it first.
     priority: 10
+    conda:
+        "../../envs/cells.yaml"
+    threads: 1
     resources:
         mem_mb=memory(3000),
         runtime=minutes(60),
-    conda:
-        "../../envs/cells.yaml"
+    params:
+        settings=lambda wildcards: STUDY.fingerprint(
+            f"atlases.{wildcards.atlas}", "seed"
+        ),
+    message:
+        "Build atlas {wildcards.atlas}"
     script:
         "../scripts/build_atlas.py"
 
 
 rule score_atlas:
-    message:
-        "Score the gene index in the cells of {wildcards.atlas}"
     input:
         atlas=f"{RESULTS}/cells/{{atlas}}.h5ad",
         index=f"{TABLES}/index.tsv",
@@ -44,21 +44,23 @@ rule score_atlas:
         scores=report(
             f"{TABLES}/cell_scores_{{atlas}}.tsv",
             caption="../report/table.rst",
-            category="Single cells",
+            category="Cells",
             labels={"table": "Index score by cell type", "atlas": "{atlas}"},
         ),
         test=f"{TABLES}/cells_test_{{atlas}}.tsv",
-    params:
-        settings=STUDY.fingerprint("seed"),
     log:
         f"{LOGS}/score_atlas/{{atlas}}.log",
     benchmark:
         f"{BENCHMARKS}/score_atlas/{{atlas}}.tsv"
+    conda:
+        "../../envs/cells.yaml"
     threads: 1
     resources:
         mem_mb=memory(3000),
         runtime=minutes(30),
-    conda:
-        "../../envs/cells.yaml"
+    params:
+        settings=STUDY.fingerprint("seed"),
+    message:
+        "Score the gene index in the cells of {wildcards.atlas}"
     script:
         "../scripts/score_atlas.py"

@@ -6,12 +6,17 @@ from amlprognosis.report.figures import figures_of
 from amlprognosis.layout import report_tables, simulated_files
 from snakemake.exceptions import WorkflowError
 
+# Files given on the command line; the demo's own is not named.
+CONFIG_FILES = [str(path) for path in workflow.overwrite_configfiles]
+
 
 def read_study():
-    name = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
+    name = ", ".join(CONFIG_FILES) or "config/config.yaml"
     try:
         study = load_study(config, name=name)
-        check_files(study, name=name, produced=frozenset(simulated_files(study).values()))
+        check_files(
+            study, name=name, produced=frozenset(simulated_files(study).values())
+        )
     except InputError as error:
         raise WorkflowError(str(error)) from None
     return study
@@ -24,6 +29,9 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 REPEATS = list(range(1, STUDY.crossvalidation.repeats + 1))
 FIGURES = figures_of(STUDY)
+COMMAND = " ".join(
+    ["snakemake --cores all", *(f"--configfile {path}" for path in CONFIG_FILES)]
+)
 REPORT_TABLES = report_tables(STUDY)
 
 

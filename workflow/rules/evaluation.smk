@@ -12,8 +12,6 @@ VALIDATED = expand(f"{RESULTS}/validation/{{cohort}}.parquet", cohort=STUDY.vali
 
 # Reads nothing of the validation cohorts: a locked cohort can not change the leaderboard.
 rule leaderboard:
-    message:
-        "Compare the models in cross-validation"
     input:
         features=f"{RESULTS}/design/features.parquet",
         folds=f"{RESULTS}/design/folds.parquet",
@@ -36,25 +34,25 @@ rule leaderboard:
             category="Trust",
             labels={"table": "Sample size"},
         ),
-    params:
-        settings=STUDY.fingerprint("evaluation", "models", "seed"),
     log:
         f"{LOGS}/leaderboard.log",
     benchmark:
         f"{BENCHMARKS}/leaderboard.tsv"
+    conda:
+        "../../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=memory(2500),
         runtime=minutes(30),
-    conda:
-        "../../envs/models.yaml"
+    params:
+        settings=STUDY.fingerprint("evaluation", "models", "seed"),
+    message:
+        "Compare the models in cross-validation"
     script:
         "../scripts/leaderboard.py"
 
 
 rule index:
-    message:
-        "Write the gene index"
     input:
         features=f"{RESULTS}/design/features.parquet",
         candidates=f"{RESULTS}/design/candidates.json",
@@ -69,25 +67,25 @@ rule index:
             labels={"table": "Gene index"},
         ),
         heatmap=f"{TABLES}/heatmap.tsv",
-    params:
-        settings=STUDY.fingerprint("gene_sets"),
     log:
         f"{LOGS}/index.log",
     benchmark:
         f"{BENCHMARKS}/index.tsv"
+    conda:
+        "../../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=memory(2000),
         runtime=minutes(10),
-    conda:
-        "../../envs/models.yaml"
+    params:
+        settings=STUDY.fingerprint("gene_sets"),
+    message:
+        "Write the gene index"
     script:
         "../scripts/index.py"
 
 
 rule compare:
-    message:
-        "Judge the frozen models on the validation cohorts and against the comparators"
     input:
         features=f"{RESULTS}/design/features.parquet",
         folds=f"{RESULTS}/design/folds.parquet",
@@ -127,25 +125,25 @@ rule compare:
             category="Performance",
             labels={"table": "Hazard ratios"},
         ),
-    params:
-        settings=STUDY.fingerprint("evaluation", "models.run", "seed"),
     log:
         f"{LOGS}/compare.log",
     benchmark:
         f"{BENCHMARKS}/compare.tsv"
+    conda:
+        "../../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=memory(2500),
         runtime=minutes(30),
-    conda:
-        "../../envs/models.yaml"
+    params:
+        settings=STUDY.fingerprint("evaluation", "models.run", "seed"),
+    message:
+        "Judge the frozen models on the validation cohorts and against the comparators"
     script:
         "../scripts/compare.py"
 
 
 rule controls:
-    message:
-        "Negative controls: permuted outcomes, random gene sets, the leaky recipe"
     input:
         features=f"{RESULTS}/design/features.parquet",
         folds=f"{RESULTS}/design/folds.parquet",
@@ -158,32 +156,38 @@ rule controls:
             category="Trust",
             labels={"table": "Negative controls"},
         ),
-    params:
-        settings=STUDY.fingerprint(
-            "seed", "crossvalidation", "models.gene_index", "evaluation.permutations", "evaluation.random_sets"
-        ),
     log:
         f"{LOGS}/controls.log",
     benchmark:
         f"{BENCHMARKS}/controls.tsv"
+    conda:
+        "../../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=memory(2500),
         runtime=minutes(60),
-    conda:
-        "../../envs/models.yaml"
+    params:
+        settings=STUDY.fingerprint(
+            "seed",
+            "crossvalidation",
+            "models.gene_index",
+            "evaluation.permutations",
+            "evaluation.random_sets",
+        ),
+    message:
+        "Negative controls: permuted outcomes, random gene sets, the leaky recipe"
     script:
         "../scripts/controls.py"
 
 
 rule notes:
-    message:
-        "Gather what the run warns about"
     input:
         cohorts=f"{TABLES}/cohorts.tsv",
         design=f"{RESULTS}/design/report.tsv",
         folds=FOLD_NOTES,
-        validation=expand(f"{RESULTS}/validation/{{cohort}}.notes.tsv", cohort=STUDY.validation),
+        validation=expand(
+            f"{RESULTS}/validation/{{cohort}}.notes.tsv", cohort=STUDY.validation
+        ),
         leaderboard=f"{TABLES}/leaderboard.tsv",
         sample_size=f"{TABLES}/sample_size.tsv",
     output:
@@ -193,18 +197,20 @@ rule notes:
             category="Trust",
             labels={"table": "Warnings"},
         ),
-    params:
-        settings=STUDY.fingerprint("cohorts"),
     log:
         f"{LOGS}/notes.log",
     benchmark:
         f"{BENCHMARKS}/notes.tsv"
+    conda:
+        "../../envs/models.yaml"
     threads: 1
     resources:
         mem_mb=memory(1000),
         runtime=minutes(5),
-    conda:
-        "../../envs/models.yaml"
+    params:
+        settings=STUDY.fingerprint("cohorts"),
+    message:
+        "Gather what the run warns about"
     script:
         "../scripts/notes.py"
 
@@ -212,8 +218,6 @@ rule notes:
 if STUDY.simulate:
 
     rule planted:
-        message:
-            "Compare what was planted with what was found"
         input:
             truth=simulated_files(STUDY)["truth"],
             candidates=f"{RESULTS}/design/candidates.json",
@@ -228,17 +232,19 @@ if STUDY.simulate:
                 labels={"table": "Planted and found genes"},
             ),
             summary=f"{TABLES}/planted_summary.tsv",
-        params:
-            settings=STUDY.fingerprint("seed"),
         log:
             f"{LOGS}/planted.log",
         benchmark:
             f"{BENCHMARKS}/planted.tsv"
+        conda:
+            "../../envs/models.yaml"
         threads: 1
         resources:
             mem_mb=memory(1000),
             runtime=minutes(5),
-        conda:
-            "../../envs/models.yaml"
+        params:
+            settings=STUDY.fingerprint("seed"),
+        message:
+            "Compare what was planted with what was found"
         script:
             "../scripts/planted.py"

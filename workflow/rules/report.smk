@@ -2,8 +2,6 @@
 
 
 rule figures:
-    message:
-        "Draw the figures"
     input:
         tables=expand(f"{TABLES}/{{table}}.tsv", table=REPORT_TABLES),
     output:
@@ -16,44 +14,59 @@ rule figures:
             )
             for name, figure in FIGURES.items()
         },
-    params:
-        settings=STUDY.fingerprint("cohorts", "evaluation"),
+        specifications=expand(
+            f"{RESULTS}/figures/{{figure}}.vl.json", figure=sorted(FIGURES)
+        ),
     log:
         f"{LOGS}/figures.log",
     benchmark:
         f"{BENCHMARKS}/figures.tsv"
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=memory(2500),
         runtime=minutes(10),
-    conda:
-        "../../envs/report.yaml"
+    params:
+        settings=STUDY.fingerprint("cohorts", "evaluation"),
+    message:
+        "Draw the figures"
     script:
         "../scripts/figures.py"
 
 
 rule html_report:
-    message:
-        "Write the report"
     input:
         tables=expand(f"{TABLES}/{{table}}.tsv", table=REPORT_TABLES),
-        figures=expand(f"{RESULTS}/figures/{{figure}}.svg", figure=sorted(FIGURES)),
-        cohorts=expand(f"{RESULTS}/cohorts/{{cohort}}.h5ad", cohort=sorted(STUDY.cohorts)),
+        figures=expand(f"{RESULTS}/figures/{{figure}}.vl.json", figure=sorted(FIGURES)),
+        cohorts=expand(
+            f"{RESULTS}/cohorts/{{cohort}}.h5ad", cohort=sorted(STUDY.cohorts)
+        ),
     output:
         report=f"{RESULTS}/report.html",
-    params:
-        settings=STUDY.fingerprint(
-            "title", "description", "cohorts", "atlases", "features", "models", "evaluation", "seed"
-        ),
     log:
         f"{LOGS}/html_report.log",
     benchmark:
         f"{BENCHMARKS}/html_report.tsv"
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=memory(2000),
         runtime=minutes(10),
-    conda:
-        "../../envs/report.yaml"
+    params:
+        command=COMMAND,
+        settings=STUDY.fingerprint(
+            "title",
+            "description",
+            "cohorts",
+            "atlases",
+            "features",
+            "models",
+            "evaluation",
+            "seed",
+        ),
+    message:
+        "Write the report"
     script:
         "../scripts/html_report.py"

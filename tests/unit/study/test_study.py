@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 
 import pytest
@@ -108,7 +107,7 @@ def test_fingerprint_changes_with_its_section_only() -> None:
     one, other = load_study(minimal()), load_study(changed("seed", 9))
     assert one.fingerprint("seed") != other.fingerprint("seed")
     assert one.fingerprint("models") == other.fingerprint("models")
-    assert json.loads(one.fingerprint("cohorts.A.role"))["cohorts.A.role"] == "training"
+    assert "{" not in one.fingerprint("cohorts")
 
 
 def test_locations() -> None:

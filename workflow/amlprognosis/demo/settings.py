@@ -66,7 +66,7 @@ class DemoSettings:
         """
         if settings is None:
             settings = cls()
-        if not isinstance(settings, cls):
+        if not isinstance(settings, DemoSettings):
             known = [field.name for field in dataclasses.fields(cls)]
             unknown = sorted(set(settings) - set(known))
             if unknown:

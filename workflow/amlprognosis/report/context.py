@@ -75,7 +75,10 @@ def gene_sets(study: Study) -> list[dict[str, Any]]:
 
 
 def workflow_edges(study: Study) -> list[tuple[str, str]]:
-    """Rules of the workflow that this study runs, as pairs: from a rule to one that uses its output."""
+    """Rules of the workflow that this study runs, as pairs: from a rule to one that uses its output.
+
+    A test compares them with Snakemake's own rule graph.
+    """
     kinds = {cohort.source.type for cohort in study.cohorts.values()}
     edges = [("retrieve", "build_cohort")] if kinds & {"geo", "gdc"} else []
     if study.simulate:
@@ -91,12 +94,15 @@ def workflow_edges(study: Study) -> list[tuple[str, str]]:
     ]  # fmt: skip
     tables = ["describe", "leaderboard", "index", "compare", "controls", "notes"]
     if study.validation:
-        edges += [("build_cohort", "validate"), ("fit", "validate"), ("validate", "compare"), ("validate", "notes")]
+        edges += [
+            ("build_cohort", "validate"), ("design", "validate"), ("fit", "validate"), ("validate", "compare"),
+            ("validate", "notes"),
+        ]  # fmt: skip
     if study.atlases:
         edges += [("retrieve", "build_atlas"), ("build_atlas", "score_atlas"), ("index", "score_atlas")]
         tables += ["build_atlas", "score_atlas"]
     if study.simulate:
-        edges += [("simulate", "planted"), ("index", "planted")]
+        edges += [(rule, "planted") for rule in ("simulate", "design", "index", "leaderboard", "compare")]
         tables.append("planted")
     edges += [(rule, target) for rule in tables for target in ("figures", "html_report")]
     return [*edges, ("build_cohort", "html_report"), ("figures", "html_report")]

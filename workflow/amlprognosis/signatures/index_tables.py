@@ -74,10 +74,11 @@ def heatmap_table(
     -------
     DataFrame
         gene, patient, z (standard deviations, limited to +-3), order (from 0, low to high index), index,
-        risk_group, os_event.
+        risk_group, os_event, risk (favourable, intermediate, adverse, unknown; where it is a feature).
     """
     ranked = index.sort_values(kind="stable")
     patients = list(ranked.index)
+    clinical_risk = _risk(features.loc[patients])
     frames = []
     for gene in list(genes)[:most_genes]:
         values = features.loc[patients, f"{PREFIX}{gene}"].astype(float)
@@ -92,7 +93,21 @@ def heatmap_table(
                     "index": ranked.to_numpy(),
                     "risk_group": groups.loc[patients].to_numpy(),
                     "os_event": outcome.loc[patients, "os_event"].to_numpy(dtype=bool),
+                    **({} if clinical_risk is None else {"risk": clinical_risk}),
                 }
             )
         )
     return pd.concat(frames, ignore_index=True)
+
+
+def _risk(features: pd.DataFrame) -> list[str] | None:
+    """Clinical risk group of each patient, from its indicator columns."""
+    levels = [level for level in ("intermediate", "adverse") if f"clinical:risk_{level}" in features]
+    if not levels:
+        return None
+    flags = features[[f"clinical:risk_{level}" for level in levels]].to_numpy(dtype=float)
+    found = []
+    for row in flags:
+        named = [level for level, flag in zip(levels, row, strict=True) if flag == 1]
+        found.append("unknown" if np.isnan(row).any() else (named[0] if named else "favourable"))
+    return found

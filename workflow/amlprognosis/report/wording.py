@@ -274,7 +274,7 @@ def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]
         ("random_survival_forest", "A random survival forest"),
         (
             "random_forest_5y",
-            "A random forest for death within the last horizon, weighted by the inverse probability of censoring,",
+            "A random forest for death within five years, weighted by the inverse probability of censoring,",
         ),
     ):
         if name in ran:
@@ -286,7 +286,10 @@ def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]
             )
     for name, text in (
         ("xgboost_cox", "XGBoost with the Cox loss"),
-        ("xgboost_5y", "An XGBoost classifier at the last horizon, weighted by the inverse probability of censoring,"),
+        (
+            "xgboost_5y",
+            "An XGBoost classifier of death within five years, weighted by the inverse probability of censoring,",
+        ),
     ):
         if name in ran:
             b = getattr(settings, name)
@@ -344,22 +347,28 @@ def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]
 
 
 def _expression(study: Study) -> str:
+    """How each matrix became log2 expression, by what the study says of its source."""
     texts = []
     for name, cohort in study.cohorts.items():
-        n, source = cohort.normalization, cohort.source
-        scale = getattr(source, "scale", "counts")
-        label = study.cohort_label(name)
-        if source.type == "gdc" or scale == "counts":
-            texts.append(
-                f"{label}: counts, genes with at least {n.min_count:g} counts in {100 * n.min_samples_share:g}% "
-                f"of samples, TMM, "
-                f"log2 counts per million"
-            )
+        rules, source = cohort.normalization, cohort.source
+        if source.type == "gdc" or source.scale == "counts":
+            how = "counts, TMM, log2 counts per million"
+            if study.counts_reference(name):
+                how += " (reference profile of the training cohort)"
+            if cohort.role == "training":
+                how += (
+                    f", genes with {rules.min_count:g} counts or more in {100 * rules.min_samples_share:g}% of samples"
+                )
         else:
-            quantile = ", quantile-normalised" if n.quantile else ""
-            rule = "probe of highest mean" if n.probe_rule == "max_mean" else "median of probes"
-            probes = f", one value per gene ({rule})" if source.type == "geo" else ""
-            texts.append(f"{label}: log2 values{quantile}{probes}")
+            how = {"log2_ratio": "log2 ratios", "log2": "log2 values"}.get(
+                source.scale, "intensities, log2 where the quantiles show a linear scale"
+            )
+            probes = source.type == "geo" or source.gene_ids == "probe"
+            if probes and rules.quantile and source.scale != "log2_ratio":
+                how += ", quantile-normalised"
+            if probes:
+                how += f", {'the probe of highest mean' if rules.probe_rule == 'max_mean' else 'median of probes'} per gene"
+        texts.append(f"{study.cohort_label(name)}: {how}")
     return "Expression: " + "; ".join(texts) + "."
 
 

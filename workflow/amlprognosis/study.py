@@ -23,7 +23,20 @@ from amlprognosis.errors import InputError
 DAYS_PER_YEAR = 365.25
 DAYS_PER_MONTH = DAYS_PER_YEAR / 12
 
-GROUPS: dict[str, tuple[str, ...]] = {
+ModelName = Literal[
+    "gene_index",
+    "random_survival_forest",
+    "xgboost_cox",
+    "random_forest_5y",
+    "xgboost_5y",
+    "age",
+    "age_sex",
+    "eln",
+    "clinical",
+    "clinical_mutations",
+    "lsc17",
+]
+GROUPS: dict[str, tuple[ModelName, ...]] = {
     "linear": ("gene_index", "age", "age_sex", "eln", "clinical", "clinical_mutations", "lsc17"),
     "forests": ("random_survival_forest", "random_forest_5y"),
     "boosting": ("xgboost_cox", "xgboost_5y"),
@@ -44,19 +57,6 @@ MODEL_LABELS = {
 }
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-ModelName = Literal[
-    "gene_index",
-    "random_survival_forest",
-    "xgboost_cox",
-    "random_forest_5y",
-    "xgboost_5y",
-    "age",
-    "age_sex",
-    "eln",
-    "clinical",
-    "clinical_mutations",
-    "lsc17",
-]
 
 
 def horizon_days(years: float) -> float:
@@ -503,7 +503,9 @@ class Study(Section):
 
     def groups(self) -> dict[str, list[str]]:
         """Models to run by group; one job is a group and a repeat."""
-        chosen = {group: [m for m in names if m in self.models.run] for group, names in GROUPS.items()}
+        chosen: dict[str, list[str]] = {
+            group: [m for m in names if m in self.models.run] for group, names in GROUPS.items()
+        }
         return {group: names for group, names in chosen.items() if names}
 
     def model_parameters(self, name: str) -> dict[str, Any]:

@@ -274,11 +274,11 @@ def annotate(
     table, summary = agreement(source, obs["cell_type_scored"])
     if summary["n_cells"]:
         reason = f"annotated by the source; adjusted Rand index against our scores {summary['adjusted_rand_index']:.3f}"
-        rows.append(report_row("all", "cell types", "cells", 0, summary["n_cells"], reason))
+        rows.append(report_row("all", "cell types", "cells", 0, int(summary["n_cells"]), reason))
     lacking = source.isna()
     if lacking.any():
         reason = "without annotation by the source: typed by gene-set scores"
-        rows.append(report_row("all", "cell types", "cells", 0, lacking.sum(), reason))
+        rows.append(report_row("all", "cell types", "cells", 0, int(lacking.sum()), reason))
     obs["cell_type"] = pd.Categorical(source.where(~lacking, obs["cell_type_scored"].astype(object)))
     obs["cell_type_origin"] = pd.Categorical(np.where(lacking, "scored", "source"))
     if "leiden" in obs:

@@ -56,7 +56,7 @@ class EmbedSettings:
     @classmethod
     def of(cls, settings: EmbedSettings | Mapping[str, Any]) -> EmbedSettings:
         """Return settings from a mapping, refusing unknown keys and values that are not positive."""
-        if not isinstance(settings, cls):
+        if not isinstance(settings, EmbedSettings):
             unknown = sorted(set(settings) - {field.name for field in fields(cls)})
             if unknown:
                 raise InputError(

@@ -255,13 +255,12 @@ def rename_genes(
         Report row.
     """
     if callable(rename):
-        names, told = rename(list(genes))
-        names = list(names)
-        if len(names) != len(genes):
-            raise InputError(f"gene renaming returned {len(names)} names for {len(genes)} genes")
+        given, told = rename(list(genes))
+        if len(given) != len(genes):
+            raise InputError(f"gene renaming returned {len(given)} names for {len(genes)} genes")
     else:
-        names, told = [rename.get(gene, gene) for gene in genes], []
-    names = ["" if pd.isna(name) else str(name) for name in names]
+        given, told = [rename.get(gene, gene) for gene in genes], []
+    names = ["" if pd.isna(name) else str(name) for name in given]
     changed = sum(bool(new) and new != old for old, new in zip(genes, names, strict=True))
     dropped = names.count("")
     kept = sorted(set(names) - {""})

@@ -167,13 +167,13 @@ def _parse_block(
     starts = np.empty_like(ends)
     starts[0] = 0
     starts[1:] = ends[:-1] + 1
-    starts, ends = starts.reshape(-1, n + 1), ends.reshape(-1, n + 1)
-    genes = [_unquote(block[a:b]) for a, b in zip(starts[:, 0].tolist(), ends[:, 0].tolist(), strict=True)]
-    starts, ends = starts[:, 1:], ends[:, 1:]
-    length = ends - starts
+    first, stop = starts.reshape(-1, n + 1), ends.reshape(-1, n + 1)
+    genes = [_unquote(block[a:b]) for a, b in zip(first[:, 0].tolist(), stop[:, 0].tolist(), strict=True)]
+    first, stop = first[:, 1:], stop[:, 1:]
+    length = stop - first
     # An empty field starts at its own separator, which is not the digit 0.
-    rows, columns = np.nonzero((length != 1) | (data[starts] != _ZERO))
-    begin, size = starts[rows, columns], length[rows, columns]
+    rows, columns = np.nonzero((length != 1) | (data[first] != _ZERO))
+    begin, size = first[rows, columns], length[rows, columns]
     values = np.zeros(rows.size, dtype=np.int64)
     plain = (size > 0) & (size <= _MAX_DIGITS)
     for position in range(int(size[plain].max(initial=0))):

@@ -49,7 +49,7 @@ class AtlasSettings:
         """Return settings from a (nested) mapping, refusing unknown keys."""
         given = (
             {f.name: getattr(settings, f.name) for f in fields(cls)}
-            if isinstance(settings, cls)
+            if isinstance(settings, AtlasSettings)
             else dict(settings or {})
         )
         unknown = sorted(set(given) - {f.name for f in fields(cls)})

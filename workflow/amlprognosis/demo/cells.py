@@ -84,7 +84,7 @@ def simulate_cells(
     level[[at[g] for g in genes if g in named]] += 0.6
     mito = np.array([g.startswith("MT-") for g in genes])
     profiles = _profiles(facts, genes, at, level, rng)
-    cycle = [at[g] for g in CYCLE_GENES if g in at]
+    cycle = np.array([at[g] for g in CYCLE_GENES if g in at], dtype=np.intp)
     by_name = {p.name: p for p in planted}
     total = settings.leukaemias + settings.normals
     sizes = [settings.cells // total + (k < settings.cells % total) for k in range(total)]

@@ -39,7 +39,8 @@ def write_atlas(directory: Path, genes: list[str], samples: list[Sample]) -> dic
     genes : list of str
         Row names of every sample's counts.
     """
-    titles, accessions, links = [], [], {"dem": [], "anno": []}
+    titles, accessions = [], []
+    links: dict[str, list[str]] = {"dem": [], "anno": []}
     for sample in samples:
         others = f"GSM{int(sample.accession[3:]) + 1}"
         for kind, accession in (("dem", sample.accession), ("anno", others)):

@@ -83,7 +83,7 @@ def write_gdc(
     taken = np.array(positions)
     length = model.length[np.maximum(taken, 0)]
     header = "# gene-model: GENCODE v36\n" + "\t".join(COLUMNS) + "\n"
-    hits = []
+    hits: list[dict[str, Any]] = []
     samples = [(i, f"{tissue[i]}A", reads[i]) for i in range(patients)]
     samples.append((recurrent[0], "04A", recurrent[1]))
     for patient, vial, row in samples:

@@ -101,11 +101,10 @@ def calibrate(sheet: Sheet, time: np.ndarray, event: np.ndarray, horizon_years: 
     """
     day = horizon_years * DAYS_PER_YEAR
     index = np.flatnonzero(np.isclose(sheet.times, day, rtol=0, atol=0.01))
-    empty = (np.nan,) * 9
     if not len(index) or not np.isfinite(sheet.survival[:, :, index[0]]).any():
-        return Calibration(*empty, notes=("no calibration: no predicted survival",))
+        return _uncalibrated("no predicted survival")
     if not (time > day).any():
-        return Calibration(*empty, notes=("no calibration: nobody is followed past the horizon",))
+        return _uncalibrated("nobody is followed past the horizon")
     slopes, ratios, errors, notes = [], [], [], set()
     for row in sheet.survival[:, :, index[0]]:
         known = np.isfinite(row)
@@ -128,18 +127,25 @@ def calibrate(sheet: Sheet, time: np.ndarray, event: np.ndarray, horizon_years: 
         if np.isfinite(gap).all():
             errors.append((gap.mean(), np.median(gap), np.quantile(gap, 0.9)))
     slope, slope_low, slope_high = _pool(slopes)
-    oe = np.exp(_pool(ratios))
+    oe, oe_low, oe_high = map(float, np.exp(_pool(ratios)))
     ici, e50, e90 = np.mean(errors, axis=0) if errors else (np.nan, np.nan, np.nan)
     return Calibration(
         slope,
         slope_low,
         slope_high,
-        *map(float, oe),
+        oe,
+        oe_low,
+        oe_high,
         ici=float(ici),
         e50=float(e50),
         e90=float(e90),
         notes=tuple(sorted(notes)),
     )
+
+
+def _uncalibrated(reason: str) -> Calibration:
+    nan = float("nan")
+    return Calibration(nan, nan, nan, nan, nan, nan, nan, nan, nan, notes=(f"no calibration: {reason}",))
 
 
 def _pool(pairs: list[tuple[float, float]]) -> tuple[float, float, float]:

@@ -92,8 +92,8 @@ def _candidates(study: Study, gene_sets: Mapping[str, GeneSet], measured: set[st
     if len(present) < 2:
         raise InputError(
             f"gene_sets.file: {path}: {len(present)} of its {len(union)} genes ({_few(union)}) are among the "
-            f"{len(measured)} genes of the training matrix ({_few(measured)}); give approved symbols, or check gene_ids "
-            "of the cohorts"
+            f"{len(measured)} genes of the training matrix ({_few(measured)}); give approved symbols, or check "
+            "gene_ids of the cohorts"
         )
     sets = {
         name: {"genes": len(gene_sets[name].genes), "measured": len(set(gene_sets[name].genes) & measured)}

@@ -161,7 +161,7 @@ def leaky_c_index(
     y = structured_outcome(outcome.rename(index=str).loc[x.index])
     values = x.to_numpy(float)
     on_all = _screen(values, y, genes)
-    rows = {"leaky": [], "honest": []}
+    rows: dict[str, list[pd.DataFrame]] = {"leaky": [], "honest": []}
     for (repeat, fold), part in folds.groupby(["repeat", "fold"], sort=True):
         held = x.index.isin(part["patient"].astype(str))
         for recipe in rows:

@@ -67,7 +67,7 @@ class Sheet:
     @property
     def available(self) -> np.ndarray:
         """Patients with at least one prediction, shape (n,) bool."""
-        return (self.block >= 0).any(0)
+        return np.any(self.block >= 0, axis=0)
 
     def mean_survival(self, time: float) -> np.ndarray:
         """Mean predicted S(t) over the repeats, shape (n,); NaN where there is none."""
@@ -147,6 +147,11 @@ class Design:
         Truncation of Uno's C in days; default: the last horizon.
     censoring : KaplanMeier, optional
         Another censoring curve than that of these patients.
+
+    Attributes
+    ----------
+    ipcw : KaplanMeier
+        The censoring curve that the weights come from.
     """
 
     time: np.ndarray
@@ -156,6 +161,7 @@ class Design:
     seed: int
     tau: float | None = None
     censoring: KaplanMeier | None = None
+    ipcw: KaplanMeier = field(init=False, repr=False)
     reasons: dict[str, str] = field(default_factory=dict, init=False)
     _denominators: dict = field(default_factory=dict, init=False, repr=False)
 
@@ -163,15 +169,15 @@ class Design:
         """Precompute the pair weights."""
         self.time = np.asarray(self.time, dtype=float)
         self.event = np.asarray(self.event, dtype=bool)
-        if self.censoring is None:
-            self.censoring = censoring_curve(self.time, self.event)
+        self.ipcw = censoring_curve(self.time, self.event) if self.censoring is None else self.censoring
+        self.censoring = self.ipcw
         days = {year_suffix(y): y * DAYS_PER_YEAR for y in sorted(self.horizons_years)}
         self.days = days
         tau = self.tau if self.tau is not None else max(days.values())
         comparable = comparable_pairs(self.time, self.event)
         self.pairs: dict[str, np.ndarray] = {
             "c_harrell": comparable.astype(float),
-            "c_uno": uno_weights(self.time, self.event, self.censoring, tau)[:, None] * comparable,
+            "c_uno": uno_weights(self.time, self.event, self.ipcw, tau)[:, None] * comparable,
         }
         for suffix, day in days.items():
             reason = self.unusable(day)
@@ -181,7 +187,7 @@ class Design:
             left = int((self.time > day).sum())
             if left < FEW_AT_RISK:
                 self.reasons[suffix] = f"only {left} patients followed past {suffix}"
-            self.pairs[f"auc_{suffix}"] = auc_pairs(self.time, self.event, self.censoring, day)
+            self.pairs[f"auc_{suffix}"] = auc_pairs(self.time, self.event, self.ipcw, day)
         n = len(self.time)
         self.weights = np.vstack([np.ones((1, n)), bootstrap_weights(n, self.n_boot, self.seed)])
 
@@ -191,7 +197,7 @@ class Design:
             return f"no patient is followed past {day:g} days (last follow-up {self.time.max():g})"
         if not (self.event & (self.time <= day)).any():
             return f"no event by {day:g} days"
-        if float(self.censoring.at(day)) <= 0:
+        if float(self.ipcw.at(day)) <= 0:
             return f"all patients are censored by {day:g} days"
         return None
 
@@ -256,8 +262,8 @@ def null_brier(design: Design, day: float, weights: np.ndarray) -> np.ndarray:
     With p the IPCW share of deaths by t and q that of patients alive past t, the Kaplan-Meier estimate is
     S = q / (p + q) and its Brier score p S^2 + q (1 - S)^2 = p q / (p + q); p + q = 1 for the unweighted cohort.
     """
-    dead = case_weights(design.time, design.event, design.censoring, day)
-    alive = np.where(design.time > day, 1.0 / float(design.censoring.at(day)), 0.0)
+    dead = case_weights(design.time, design.event, design.ipcw, day)
+    alive = np.where(design.time > day, 1.0 / float(design.ipcw.at(day)), 0.0)
     total = weights.sum(1)
     p, q = _ratio(weights @ dead, total), _ratio(weights @ alive, total)
     return _ratio(p * q, p + q)
@@ -299,14 +305,12 @@ def evaluate(sheet: Sheet, design: Design) -> Result:
     return Result(values, notes)
 
 
-def _brier_at(
-    sheet: Sheet, design: Design, index: int, day: float
-) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+def _brier_at(sheet: Sheet, design: Design, index: int, day: float) -> tuple[np.ndarray, np.ndarray] | None:
     """Replicates of the Brier score and of its Kaplan-Meier reference on the same patients."""
     known = np.isfinite(sheet.survival[:, :, index])
     if not known.any():
-        return None, None
-    terms = brier_terms(sheet.survival[:, :, index], design.time, design.event, design.censoring, day)
+        return None
+    terms = brier_terms(sheet.survival[:, :, index], design.time, design.event, design.ipcw, day)
     mean = _mean_over_repeats(np.where(known, terms, np.nan))
     weights = design.weights * np.isfinite(mean)
     model = _ratio(weights @ np.nan_to_num(mean), weights.sum(1))
@@ -321,10 +325,11 @@ def _add_brier(sheet: Sheet, design: Design, values: dict[str, np.ndarray], note
         if design.unusable(day):
             continue
         index = np.flatnonzero(np.isclose(sheet.times, day, rtol=0, atol=0.01))
-        model, reference = _brier_at(sheet, design, int(index[0]), day) if len(index) else (None, None)
-        if model is None:
+        scores = _brier_at(sheet, design, int(index[0]), day) if len(index) else None
+        if scores is None:
             silent.append(suffix)
             continue
+        model, reference = scores
         values[f"brier_{suffix}"] = model
         values[f"ipa_{suffix}"] = 1.0 - _ratio(model, reference)
     if silent:
@@ -336,14 +341,14 @@ def _add_brier(sheet: Sheet, design: Design, values: dict[str, np.ndarray], note
         for k, day in enumerate(sheet.times)
         if day <= last + 0.01
         and (design.time > day).any()
-        and float(design.censoring.at(day)) > 0
+        and float(design.ipcw.at(day)) > 0
         and (k == 0 or day - sheet.times[k - 1] > 0.01)
     ]
     if len(usable) < 2:
         notes.append("no integrated Brier score: fewer than two usable times")
         return
-    curves = [_brier_at(sheet, design, k, day) for k, day in usable]
-    if any(model is None for model, _ in curves):
+    curves = [pair for k, day in usable if (pair := _brier_at(sheet, design, k, day)) is not None]
+    if len(curves) < len(usable):
         notes.append("no integrated Brier score: the model predicts no survival curve")
         return
     grid = np.array([0.0, *[day for _, day in usable]])

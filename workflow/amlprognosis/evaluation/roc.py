@@ -92,15 +92,15 @@ def roc_points(
                     fpr, tpr, threshold = curve
                     tables.append(pd.DataFrame({**head, "fpr": fpr, "tpr": tpr, "threshold": threshold}))
                 continue
-            tpr = _averaged(sheet, time, event, censoring, day)
-            if tpr is not None:
+            mean_tpr = _averaged(sheet, time, event, censoring, day)
+            if mean_tpr is not None:
                 # The curve starts at the origin even where the first step is vertical.
                 tables.append(
                     pd.DataFrame(
                         {
                             **head,
                             "fpr": np.concatenate(([0.0], GRID)),
-                            "tpr": np.concatenate(([0.0], tpr)),
+                            "tpr": np.concatenate(([0.0], mean_tpr)),
                             "threshold": np.nan,
                         }
                     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import pandas as pd
 
@@ -28,6 +29,14 @@ from amlprognosis.evaluation.survival_groups import survival_by_group
 from amlprognosis.study import Study, horizon_suffix
 
 INDEX = "gene_index"
+
+
+class _Options(TypedDict):
+    """What every evaluation of a study has in common."""
+
+    horizons_years: Sequence[float]
+    n_boot: int
+    seed: int
 
 
 def leaderboard_tables(
@@ -134,7 +143,7 @@ def comparison_tables(
     """
     judged, training = study.evaluation, study.training
     horizons = judged.horizons_years
-    options = {"horizons_years": horizons, "n_boot": judged.bootstrap, "seed": study.seed}
+    options: _Options = {"horizons_years": horizons, "n_boot": judged.bootstrap, "seed": study.seed}
     outcomes = {training: outcome} | {name: clinical[name][["os_time", "os_event"]] for name in study.validation}
     parts = {training: predictions}
     run = evaluate_models(predictions, outcome, main_horizon=judged.main_horizon_years, **options)

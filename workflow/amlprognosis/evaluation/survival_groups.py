@@ -94,11 +94,11 @@ def survival_by_group(
             days = years * DAYS_PER_YEAR
             risks.append(pd.DataFrame({**head, "time_days": days, "at_risk": km.number_at_risk(days).astype(int)}))
         tests.append(row | _compare(time, event, group.to_numpy() == "high"))
-    head = ["cohort", "model", "group", "time_days"]
+    keys = ["cohort", "model", "group", "time_days"]
     columns = ["cohort", "model", *[f"{k}_{g}" for k in ("patients", "events", "median") for g in GROUPS]]
     return SurvivalGroups(
-        _concat(curves, [*head, "survival", "low", "high"]),
-        _concat(risks, [*head, "at_risk"]),
+        _concat(curves, [*keys, "survival", "low", "high"]),
+        _concat(risks, [*keys, "at_risk"]),
         pd.DataFrame(tests, columns=[*columns, "logrank_p", "hr", "hr_low", "hr_high", "note"]),
     )
 

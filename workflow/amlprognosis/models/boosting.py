@@ -20,6 +20,17 @@ class XGBoostMixin:
 
     _objective: str
     _metric: str
+    n_estimators: int
+    early_stopping_rounds: int
+    learning_rate: float
+    max_depth: int
+    min_child_weight: float
+    subsample: float
+    colsample: float
+    reg_lambda: float
+    n_jobs: int
+    random_state: int
+    rounds_: int
     booster_: Any
 
     def _booster_parameters(self) -> dict[str, Any]:

@@ -154,14 +154,14 @@ class SignatureScore(RiskModel):
         self.random_state = random_state
 
     def _fit(self, x: pd.DataFrame, time: np.ndarray, event: np.ndarray) -> None:
-        if (self.weights is None) == (self.path is None):
-            raise InputError("signature: give either weights or the path of a coefficient table")
-        if self.weights is not None:
+        if self.weights is not None and self.path is None:
             weights = {str(gene): float(weight) for gene, weight in self.weights.items()}
-        else:
+        elif self.path is not None and self.weights is None:
             from amlprognosis.signatures.scores import read_signature
 
             weights = read_signature(self.path)
+        else:
+            raise InputError("signature: give either weights or the path of a coefficient table")
         known = set(x.columns)
         present = [gene for gene in weights if f"{PREFIX}{gene}" in known]
         if not present or len(present) < self.min_gene_share * len(weights):

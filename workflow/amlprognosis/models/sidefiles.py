@@ -21,7 +21,7 @@ FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 def _renumber(content: Any, ids: dict[Any, int]) -> Any:
     """Replace memory addresses (``__id__``, names of array files) by their order of appearance."""
     if isinstance(content, dict):
-        out = {}
+        out: dict[str, Any] = {}
         for key, value in content.items():
             if key == "__id__":
                 out[key] = ids.setdefault(str(value), len(ids))

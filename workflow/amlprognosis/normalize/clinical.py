@@ -112,12 +112,12 @@ def map_clinical(
     if mapping.risk:
         values = inside[mapping.risk.column]
         obs["risk"] = map_risk(values, mapping.risk, is_missing(values, mapping), origin)
-    for name, column in sorted(mapping.numeric.items()):
-        values = inside[column.column]
+    for name, numeric in sorted(mapping.numeric.items()):
+        values = inside[numeric.column]
         number = numbers(
-            values, is_missing(values, mapping), f"{origin}: clinical.numeric.{name}: column {column.column!r}"
+            values, is_missing(values, mapping), f"{origin}: clinical.numeric.{name}: column {numeric.column!r}"
         )
-        if column.log10:
+        if numeric.log10:
             if (number < 0).any():
                 raise InputError(f"{origin}: clinical.numeric.{name}: negative values cannot be taken the logarithm of")
             number = np.log10(1 + number)

@@ -106,7 +106,7 @@ def list_files(path: str | Path, project: str) -> list[GdcFile]:
             )
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", str(file_id)) or not re.fullmatch(r"[A-Za-z0-9_.-]+", str(name)):
             raise InputError(f"{path}: hit {number}: {file_id}/{name} is not a plain file name")
-        sample = next((item for case in cases for item in case.get("samples") or []), {})
+        sample: Mapping[str, Any] = next((item for case in cases for item in case.get("samples") or []), {})
         files.append(
             GdcFile(
                 str(file_id),
@@ -397,7 +397,8 @@ def read_gdc_project(folder: str | Path, project: str | None = None) -> RawCohor
         ),
     ]
     maf_files = [file for file in files if file.kind == "maf"]
-    mutations, tested = None, frozenset()
+    mutations = None
+    tested: frozenset[str] = frozenset()
     if maf_files:
         variants = [read_maf(folder / "data" / file.file_id / file.name) for file in maf_files]
         tested = frozenset(case for file in maf_files for case in file.cases)
@@ -459,6 +460,6 @@ def merge_par(
     bare = ids.str.replace(r"_PAR_Y$", "", regex=True).str.replace(r"\.\d+$", "", regex=True)
     codes, unique = pd.factorize(bare)
     counts = np.zeros((matrix.shape[0], len(unique)))
-    np.add.at(counts, (slice(None), codes), matrix)
+    np.add.at(counts.T, codes, matrix.T)
     gene_map = pd.Series(names, index=bare)[~pd.Index(bare).duplicated()].reindex(unique)
     return pd.DataFrame(counts, index=pd.Index(patients), columns=pd.Index(unique)), gene_map, int(par.sum())

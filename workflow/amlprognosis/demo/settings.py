@@ -48,7 +48,7 @@ class DemoSettings:
     cell_genes: int = 3000
     leukaemias: int = 4
     normals: int = 2
-    programme_log_hazard: float = 1.20
+    programme_log_hazard: float = 1.0
     stemness_log_hazard: float = 0.20
     programme_coherence: float = 0.70
     weibull_shape: float = 0.85

@@ -288,7 +288,7 @@ def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]
         ("xgboost_cox", "XGBoost with the Cox loss"),
         (
             "xgboost_5y",
-            "An XGBoost classifier of death within five years, weighted by the inverse probability of censoring,",
+            "An XGBoost classifier of death within five years, weighted by inverse probability of censoring,",
         ),
     ):
         if name in ran:
@@ -367,7 +367,8 @@ def _expression(study: Study) -> str:
             if probes and rules.quantile and source.scale != "log2_ratio":
                 how += ", quantile-normalised"
             if probes:
-                how += f", {'the probe of highest mean' if rules.probe_rule == 'max_mean' else 'median of probes'} per gene"
+                rule = {"max_mean": "the probe of highest mean", "median": "median of the probes"}[rules.probe_rule]
+                how += f", {rule} per gene"
         texts.append(f"{study.cohort_label(name)}: {how}")
     return "Expression: " + "; ".join(texts) + "."
 

@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from amlprognosis.evaluation.freeze import NOTE_COLUMNS
-from amlprognosis.evaluation.summaries import note_table
+from amlprognosis.evaluation.notes import NOTE_COLUMNS, note_table
 from amlprognosis.job import job
 from amlprognosis.tables import read_table, write_table
 

@@ -13,9 +13,8 @@ import pandas as pd
 from amlprognosis import __version__
 from amlprognosis.errors import InputError
 from amlprognosis.evaluation.crossvalidate import derive_seed, predict_frame, structured_outcome
+from amlprognosis.evaluation.notes import NOTE_COLUMNS
 from amlprognosis.study import COMPARATORS, MODEL_LABELS, Study
-
-NOTE_COLUMNS = ["source", "item", "note"]
 
 
 def freeze(

@@ -52,3 +52,17 @@ def memory(mb):
 def minutes(count):
     """Run time that grows when a job is tried again."""
     return lambda wildcards, attempt: count * attempt
+
+
+def retrieved_provenance(cohort):
+    """Provenance of a cohort's retrieved files; own tables are read in place."""
+    source = STUDY.retrieval_of(cohort)
+    return (
+        [f"results/retrieved/{source[0]}/{source[1]}/PROVENANCE.json"] if source else []
+    )
+
+
+def counts_reference(cohort):
+    """Cohort that holds the frozen normalisation reference of this one."""
+    training = STUDY.counts_reference(cohort)
+    return [f"{RESULTS}/cohorts/{training}.h5ad"] if training else []

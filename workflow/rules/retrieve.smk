@@ -16,7 +16,6 @@ if STUDY.simulate:
             mem_mb=memory(3000),
             runtime=minutes(10),
         params:
-            directory=f"{RESULTS}/simulated",
             settings=STUDY.fingerprint("simulate", "seed"),
         message:
             "Simulate the demo world"

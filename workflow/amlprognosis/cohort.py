@@ -61,6 +61,8 @@ class RawCohort:
         Steps already taken, with the keys of ``STEP_KEYS``.
     origin : str
         How errors call the source.
+    clinical_origin : str
+        How errors call its clinical table, where that is a file of its own; else ``origin``.
     array : bool
         True for arrays: quantile normalisation and probe rules apply.
     """
@@ -77,6 +79,7 @@ class RawCohort:
     provenance: list[dict[str, Any]] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     origin: str = "the cohort"
+    clinical_origin: str = ""
     array: bool = False
 
 
@@ -108,7 +111,7 @@ def require_column(columns: Iterable[str], wanted: str, place: str) -> None:
         return
     lowered = {name.lower(): name for name in columns}
     near = difflib.get_close_matches(wanted.lower(), list(lowered), n=1, cutoff=0.5)
-    hint = f"; did you mean {lowered[near[0]]!r}?" if near else ""
+    hint = f"; did you mean {lowered[near[0]]!r}?" if near else "."
     raise InputError(f"{place}: no column {wanted!r}{hint} The columns are: {shown(columns, 40)}")
 
 
@@ -244,6 +247,11 @@ def check_outcome(adata: AnnData, *, name: str = "cohort", min_events: int = MIN
             f"{name}: only {events} deaths among {adata.n_obs} patients; a training cohort needs at least "
             f"{min_events}. "
             "Use a larger or longer-followed cohort, or check clinical.os_event and the exclusions"
+        )
+    if adata.obs["os_time"].nunique() == 1:
+        raise InputError(
+            f"{name}: the outcome is constant: every patient's os_time is {adata.obs['os_time'].iloc[0]:g} days; "
+            "check clinical.os_time"
         )
 
 

@@ -482,7 +482,26 @@ class Study(Section):
             raise ValueError(f"cohorts: exactly one cohort must have role: training (found {found})")
         if self.evaluation.main_horizon_years not in self.evaluation.horizons_years:
             raise ValueError("evaluation.main_horizon_years must be one of evaluation.horizons_years")
+        for fault in self._list_faults():
+            raise ValueError(fault)
         return self
+
+    def _list_faults(self) -> Iterator[str]:
+        """Lists whose values cannot stand together."""
+        judged, run = self.evaluation, self.models.run
+        if "gene_index" not in run:
+            yield "models.run: gene_index is needed: genes, controls and cells of the report are those of the index"
+        if min(judged.horizons_years) <= 0:
+            yield f"evaluation.horizons_years: every horizon must be above 0 (given: {judged.horizons_years})"
+        for key, values in (("models.run", run), ("evaluation.horizons_years", judged.horizons_years)):
+            if len(set(values)) < len(values):
+                yield f"{key}: a value stands twice (given: {list(values)})"
+        absent = [name for name in judged.report_models if name not in run]
+        # The default list names more than a short models.run has; only what the user wrote can be a mistake.
+        if absent and "report_models" in judged.model_fields_set:
+            yield f"evaluation.report_models: {', '.join(absent)} not in models.run; add to models.run or remove"
+        if self.gene_sets.sets is not None and not self.gene_sets.sets:
+            yield "gene_sets.sets: the list is empty; name sets of the file, or leave the key out to use all"
 
     # What the workflow asks of a study -------------------------------------------------------------------
 

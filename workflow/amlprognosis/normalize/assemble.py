@@ -57,15 +57,16 @@ def assemble_cohort(
     settings = study.cohorts[cohort_name]
     training = settings.role == "training"
     origin = f"cohorts.{cohort_name}: {raw.origin}"
+    table = f"cohorts.{cohort_name}: {raw.clinical_origin or raw.origin}"
     clinical, sample_of, left_out = join_patients(raw.clinical, raw.patients, list(raw.expression.index))
     if clinical.empty:
         raise InputError(
             f"{origin}: no patient has both expression ({shown(raw.expression.index, 3)}) and clinical data "
             f"({shown(raw.clinical.index, 3)}); check clinical_id, orientation and patient_pattern"
         )
-    obs, excluded, outcome_steps = map_clinical(clinical, _mapping(settings), origin)
+    obs, excluded, outcome_steps = map_clinical(clinical, _mapping(settings), table)
     if obs.empty:
-        raise InputError(f"{origin}: no patient is left: {outcome_steps[0]['detail']}")
+        raise InputError(f"{table}: no patient is left: {outcome_steps[0]['detail']}")
     obs.index = obs.index.astype(object)
     matrix = raw.expression.loc[[sample_of[patient] for patient in obs.index]].set_axis(obs.index, axis=0)
     joined = step(

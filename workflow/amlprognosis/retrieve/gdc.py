@@ -420,6 +420,7 @@ def read_gdc_project(folder: str | Path, project: str | None = None) -> RawCohor
         provenance=read_provenance(folder),
         steps=steps,
         origin=f"GDC {project} ({folder})",
+        clinical_origin=f"GDC {project} ({folder / 'cases.json'})",
     )
 
 

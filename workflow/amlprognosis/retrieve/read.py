@@ -106,6 +106,7 @@ def _read_tables(study: Study, name: str, source: TablesSource) -> RawCohort:
         gene_map=read_gene_map(paths["gene_map"]) if "gene_map" in paths else None,
         provenance=[{**record, "licence": source.source_note} for record in records],
         origin=f"{name} ({paths['expression']})",
+        clinical_origin=f"{name} ({paths['clinical']})",
         array=source.gene_ids == "probe",
     )
     if "mutations" in paths:

@@ -120,8 +120,8 @@ def _h5ad(path: str | Path) -> pd.DataFrame:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the user's file; its own format warnings are not ours to raise
             adata = anndata.read_h5ad(path)
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: not a readable h5ad file ({error})") from None
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:  # another HDF5 file fails in many ways
+        raise InputError(f"{path}: not a readable h5ad file ({str(error).splitlines()[0]})") from None
     matrix = adata.X.toarray() if hasattr(adata.X, "toarray") else adata.X
     if matrix is None:
         raise InputError(f"{path}: X is empty")

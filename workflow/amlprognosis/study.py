@@ -164,6 +164,20 @@ class Clinical(Section):
         description="Texts that mean a missing value in any column.",
     )
 
+    @model_validator(mode="after")
+    def _outcome_is_no_feature(self) -> Clinical:
+        mapped = {"os_event": self.os_event.column}
+        mapped |= {key: part.column for key in ("age", "sex", "risk") if (part := getattr(self, key)) is not None}
+        mapped |= {f"numeric.{name}": part.column for name, part in self.numeric.items()}
+        for outcome, column in (("os_time", self.os_time.column), ("os_event", self.os_event.column)):
+            twice = [key for key in mapped if mapped[key] == column and key != outcome]
+            if twice:
+                raise ValueError(f"column {column!r} is {outcome} and {', '.join(twice)}; it can be one of them only")
+        for name in self.numeric:
+            if name in {"os_time", "os_event", "age", "sex", "risk"}:
+                raise ValueError(f"numeric.{name}: this name is taken; choose another")
+        return self
+
 
 class TablesSource(Section):
     """The user's own tables: TSV, CSV, parquet or h5ad, plain or gzipped."""
@@ -493,9 +507,17 @@ class Study(Section):
             yield "models.run: gene_index is needed: genes, controls and cells of the report are those of the index"
         if min(judged.horizons_years) <= 0:
             yield f"evaluation.horizons_years: every horizon must be above 0 (given: {judged.horizons_years})"
-        for key, values in (("models.run", run), ("evaluation.horizons_years", judged.horizons_years)):
+        lists: dict[str, Sequence[object]] = {
+            "models.run": run,
+            "evaluation.horizons_years": judged.horizons_years,
+            "features.clinical": self.features.clinical,
+        }
+        for key, values in lists.items():
             if len(set(values)) < len(values):
                 yield f"{key}: a value stands twice (given: {list(values)})"
+        leaks = sorted({"os_time", "os_event"} & set(self.features.clinical))
+        if leaks:
+            yield f"features.clinical: {', '.join(leaks)} is the outcome and cannot be a feature; remove it"
         absent = [name for name in judged.report_models if name not in run]
         # The default list names more than a short models.run has; only what the user wrote can be a mistake.
         if absent and "report_models" in judged.model_fields_set:

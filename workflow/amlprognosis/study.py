@@ -730,7 +730,7 @@ def _explain(error: ValidationError) -> Iterator[str]:
             message = item["msg"].removeprefix("Value error, ")
             given = item.get("input")
             shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) or given is None else ""
-            yield f"{key}: {message}{shown}"
+            yield f"{key}: {message}{shown}" if places else message
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:

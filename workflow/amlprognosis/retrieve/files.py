@@ -170,9 +170,8 @@ def parse_delimited(text: str, delimiter: str, origin: str) -> pd.DataFrame:
         other = next((sep for sep in ("\t", ",", ";") if sep != delimiter and sep in header[0]), None)
         if other:
             raise InputError(
-                f"{origin}: one column only, but its header holds {other!r}; name the file .csv if it is "
-                f"comma-separated, "
-                ".tsv or .txt if tab-separated"
+                f"{origin}: one column only, but its header holds {other!r}; commas need the name .csv, tabs .tsv or "
+                ".txt; save a table with semicolons again with one of these"
             )
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:

@@ -154,7 +154,7 @@ def _refuse_repeats(index: pd.Index, patients: pd.Series, path: str, key: str) -
     of = patients.reindex(index)
     twice = of[of.duplicated(keep=False)]
     if len(twice):
-        named = [f"{patient} ({', '.join(twice.index[twice == patient])})" for patient in dict.fromkeys(twice)]
+        named = [f"{patient} ({shown(twice.index[twice == patient], 4)})" for patient in dict.fromkeys(twice)]
         raise InputError(
             f"{path}: patients with several rows: {shown(named)}; keep one per patient, or correct "
             f"{key}.patient_pattern"

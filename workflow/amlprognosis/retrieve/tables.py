@@ -62,7 +62,7 @@ def _delimited(path: str | Path) -> pd.DataFrame:
     names = [cell.strip().strip('"') for cell in first.split(separator)]
     if len(names) < 2:
         other = next((mark for mark in ("\t", ",", ";") if mark != separator and mark in first), None)
-        hint = f"; its header holds {other!r}: .csv means commas, .tsv and .txt tabs" if other else ""
+        hint = f"; its header holds {other!r}: .csv means commas, .tsv and .txt tabs; save it so" if other else ""
         raise InputError(f"{path}: one column only{hint}")
     lines = [line for line in rest.split("\n") if line.strip()]
     if not lines:

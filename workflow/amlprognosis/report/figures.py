@@ -79,7 +79,7 @@ def _call(module: str, function: str, study: Study | None, args: tuple[Any, ...]
 
 def reported_models(study: Study) -> list[str]:
     """Models whose curves are drawn: the report's models that run, in the order of the report."""
-    chosen = [model for model in study.evaluation.report_models if model in study.models.run]
+    chosen: list[str] = [model for model in study.evaluation.report_models if model in study.models.run]
     return chosen or [study.models.run[0]]
 
 

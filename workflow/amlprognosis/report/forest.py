@@ -122,8 +122,8 @@ def forest(
         )
     else:
         # A white halo keeps the reference line from running through the words.
-        halo = {"stroke": "#ffffff", "strokeWidth": 5, "strokeJoin": "round"}
-        for look in (halo, {}):
+        looks: tuple[dict[str, Any], ...] = ({"stroke": "#ffffff", "strokeWidth": 5, "strokeJoin": "round"}, {})
+        for look in looks:
             layers.append(
                 base.mark_text(align="left", dy=-8, fontSize=12.5, color=BLACK, **look).encode(
                     x=alt.value(0), text="label:N", tooltip=tooltip

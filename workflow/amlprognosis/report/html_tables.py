@@ -178,12 +178,16 @@ def generic(
         if column == "cohort" and study is not None:
             columns.append(("Cohort", False, lambda row: _text(study.cohort_label(str(row["cohort"])))))
         elif column == "p" or column.endswith("_p") or column.startswith("p_"):
-            columns.append((heading(column), True, lambda row, c=column: _p({"p": row[c]})))
+            columns.append((heading(column), True, _of(column, lambda value: _p({"p": value}))))
         elif column == "model":
-            columns.append(("Model", False, lambda row, c=column: _text(model_label(row[c]))))
+            columns.append(("Model", False, _of(column, lambda value: _text(model_label(value)))))
         else:
-            columns.append((heading(column), numeric, lambda row, c=column: _text(row[c])))
+            columns.append((heading(column), numeric, _of(column, _text)))
     return _table(name, table, columns, most)
+
+
+def _of(column: str, show: Callable[[Any], Cell]) -> Callable[[Any], Cell]:
+    return lambda row: show(row[column])
 
 
 def heading(column: str) -> str:

@@ -115,8 +115,9 @@ def render_report(study: Study, folder: Path, context: Mapping[str, Any]) -> str
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    library = vl_convert.javascript_bundle(vl_version=VEGALITE_VERSION)  # type: ignore[call-arg] # stub: no default
     # Wrapped, so that the library's many top-level names stay out of the page.
-    bundle = "(function(){" + vl_convert.javascript_bundle(vl_version=VEGALITE_VERSION) + "\n})();"
+    bundle = "(function(){" + library + "\n})();"
     text = environment.get_template("report.html.j2").render(
         study=study,
         version=amlprognosis.__version__,
@@ -237,7 +238,7 @@ def _checksums(folder: Path) -> tabular.PageTable | None:
 
 def _benchmarks(folder: Path) -> tabular.PageTable | None:
     """Run time and peak memory of each job, from Snakemake's benchmark files."""
-    rows = []
+    rows: list[list[Any]] = []
     for path in sorted(folder.glob("**/*.tsv")) if folder.is_dir() else []:
         table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
         if table.empty or "s" not in table:

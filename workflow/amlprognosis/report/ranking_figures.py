@@ -163,6 +163,7 @@ def _grouped_forest(
         alt.Tooltip("text:N", title="C (95% interval)"),
     ]
     points = base.transform_filter("isValid(datum.estimate)")
+    looks: tuple[dict[str, Any], ...] = ({"stroke": "#ffffff", "strokeWidth": 5, "strokeJoin": "round"}, {})
     layers = [
         base.transform_filter("datum.rule").mark_rule(color="#e3e5e9", yOffset=-11).encode(
             x=alt.value(0), x2=alt.value("width")
@@ -174,7 +175,7 @@ def _grouped_forest(
             base.transform_filter("isValid(datum.head)")
             .mark_text(align="left", fontWeight=600, fontSize=12.5, yOffset=3, **look)
             .encode(x=alt.value(0), text="head:N")
-            for look in ({"stroke": "#ffffff", "strokeWidth": 5, "strokeJoin": "round"}, {})
+            for look in looks
         ],
         points.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2).encode(
             x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q", color=color
@@ -201,7 +202,8 @@ def figure_comparisons(tables: Tables, study: Study) -> Panel:
     table = table[(table["model"] == model) & (table["metric"] == "c_harrell")]
     places = [(study.training, f"{study.cohort_label(study.training)} (cross-validated)", training_rows(table, study))]
     places += [(c, study.cohort_label(c), table[table["cohort"] == c]) for c in study.validation]
-    items, colors = [], {}
+    items: list[dict[str, Any]] = []
+    colors: dict[str, str] = {}
     palette = (GREY, BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY) * 5
     for place, (cohort, label, part) in enumerate(places):
         for _, row in part.iterrows():
@@ -247,23 +249,23 @@ def figure_null(tables: Tables, study: Study) -> Panel:
     values = {label: found for label, found in values.items() if len(found)}
     if not values:
         raise NothingToDraw("This run computed no negative controls (evaluation.permutations and random_sets are 0).")
-    marks = []
+    marks: list[dict[str, Any]] = []
     wanted = (
         ("index", "Gene index", BLUE),
         ("leaky_recipe", "Leaky recipe, same data", VERMILLION),
         ("honest_recipe", "Same recipe, honestly", GREEN),
     )
-    for name, label, color in wanted:
+    for name, label, ink in wanted:
         found = table[table["control"] == name]["c_harrell"]
         if len(found):
-            marks.append({"value": float(found.mean()), "label": label, "color": color})
+            marks.append({"value": float(found.mean()), "label": label, "color": ink})
     index = next((mark["value"] for mark in marks if mark["label"] == "Gene index"), None)
     everything = np.concatenate([*values.values(), [mark["value"] for mark in marks]])
     width = 0.01
     start = math.floor(min(everything.min(), 0.5) / width - 1) * width
     stop = math.ceil(max(everything.max(), 0.5) / width + 2) * width
     edges = np.round(np.arange(start, stop + width / 2, width), 6)
-    bars = []
+    bars: list[dict[str, Any]] = []
     for label, found in values.items():
         counts, _ = np.histogram(found, edges)
         bars += [

@@ -315,7 +315,7 @@ def figure_calibration(tables: Tables, study: Study, cohort: str, model: str) ->
 
 def figure_auc(tables: Tables, study: Study, cohort: str) -> Panel:
     """AUC of the reported models over the horizons."""
-    items = []
+    items: list[dict[str, Any]] = []
     horizons = sorted(study.evaluation.horizons_years)
     models = [m for m in study.evaluation.report_models if m in study.models.run]
     for model in models:

@@ -1,10 +1,7 @@
 """The gene index as tables."""
 
-import json
-from pathlib import Path
-
 from amlprognosis.evaluation.hazard_ratios import patient_index
-from amlprognosis.evaluation.inputs import read_features, read_parts
+from amlprognosis.evaluation.inputs import read_features, read_frozen, read_parts
 from amlprognosis.evaluation.survival_groups import patient_groups
 from amlprognosis.job import job
 from amlprognosis.signatures.gene_sets import read_gmt
@@ -15,7 +12,7 @@ with job(snakemake) as study:
     features, outcome = read_features(snakemake.input.features)
     stability = read_table(snakemake.input.stability).query("model == 'gene_index'")
     sets = {name: gene_set.genes for name, gene_set in read_gmt(study.gene_sets.file).items()}
-    frozen = json.loads((Path(snakemake.input.model) / "model.json").read_text())
+    frozen = read_frozen(snakemake.input.model)
     index = index_table(frozen, dict(zip(stability["feature"], stability["frequency"], strict=True)), sets)
     own = read_parts(snakemake.input.predictions).query("model == 'gene_index'")
     heatmap = heatmap_table(features, outcome, list(index["gene"]), patient_index(own), patient_groups(own))

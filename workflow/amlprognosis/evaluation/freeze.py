@@ -13,6 +13,7 @@ import pandas as pd
 from amlprognosis import __version__
 from amlprognosis.errors import InputError
 from amlprognosis.evaluation.crossvalidate import derive_seed, predict_frame, structured_outcome
+from amlprognosis.evaluation.inputs import read_frozen
 from amlprognosis.evaluation.notes import NOTE_COLUMNS
 from amlprognosis.study import COMPARATORS, MODEL_LABELS, Study
 
@@ -148,7 +149,7 @@ def apply_models(
     parts, notes = [], []
     for folder in sorted(map(Path, models), key=lambda path: path.name):
         name = folder.name
-        reason = json.loads((folder / "model.json").read_text(encoding="utf-8")).get("refused")
+        reason = read_frozen(folder).get("refused")
         if reason:
             continue
         model = load_model(folder)

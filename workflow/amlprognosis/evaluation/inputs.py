@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from amlprognosis.errors import InputError
 from amlprognosis.study import COMPARATORS, Study
 
 OUTCOME = ["os_time", "os_event"]
@@ -31,6 +33,22 @@ def read_parts(paths: Iterable[str | Path]) -> pd.DataFrame:
     """Stack the parquet parts of several jobs; empty parts (nothing could be fitted) are passed over."""
     parts = [part for part in (pd.read_parquet(path) for path in sorted(map(str, paths))) if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def read_frozen(folder: str | Path) -> dict[str, Any]:
+    """Content of the ``model.json`` of a frozen model.
+
+    Raises
+    ------
+    InputError
+        The file was deleted or damaged since; Snakemake watches the folder, not the files in it.
+    """
+    path = Path(folder) / "model.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: missing or damaged ({error}); delete the folder {folder} and run again") from None
+    return content
 
 
 def model_factory(study: Study, candidates: Sequence[str]) -> Callable[[str, int], Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
@@ -11,7 +10,7 @@ import pandas as pd
 
 from amlprognosis.evaluation.calibration import calibration_points
 from amlprognosis.evaluation.hazard_ratios import gene_hazard_ratios, index_hazard_ratios, patient_index
-from amlprognosis.evaluation.inputs import KINDS, candidate_parameters, model_factory
+from amlprognosis.evaluation.inputs import KINDS, candidate_parameters, model_factory, read_frozen
 from amlprognosis.evaluation.leaderboard import (
     comparisons,
     evaluate_models,
@@ -71,7 +70,7 @@ def leaderboard_tables(
     board = leaderboard(
         predictions, outcome, judged.horizons_years, kinds=KINDS, selected=selected, notes=notes, evaluation=run
     )
-    frozen = {Path(folder).name: _frozen(folder) for folder in models}
+    frozen = {Path(folder).name: read_frozen(folder) for folder in models}
     refused = [name for name, content in frozen.items() if "refused" in content]
     fits = study.crossvalidation.folds * study.crossvalidation.repeats
     own = selected[selected["model"] == INDEX] if len(selected) else selected
@@ -92,10 +91,6 @@ def leaderboard_tables(
         ),
         "sample_size": sizes,
     }
-
-
-def _frozen(folder: str | Path) -> dict:
-    return json.loads((Path(folder) / "model.json").read_text(encoding="utf-8"))
 
 
 def _final_features(frozen: Mapping) -> set[str]:

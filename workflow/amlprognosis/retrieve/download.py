@@ -185,6 +185,8 @@ def local_record(path: str | Path) -> FileRecord:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; paths of a study are relative to its data_root")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path}: this file may not be read; check its permissions")
     if not path.name.endswith((".parquet", ".h5ad")):
         check_content(path)
     return FileRecord(str(path), str(path), path.stat().st_size, file_digest(path), _today())

@@ -91,7 +91,9 @@ def test_a_second_run_has_nothing_to_do(one_core: Path) -> None:
 
 def test_rule_graph_of_the_report_is_snakemakes(one_core: Path) -> None:
     run = snakemake(one_core.parents[1], "--rulegraph", "dot")
-    names = {number: re.sub("^fit_.*", "fit", name) for number, name in re.findall(r'(\d+)\[label = "(\w+)"', run.stdout)}
+    names = {
+        number: re.sub("^fit_.*", "fit", name) for number, name in re.findall(r'(\d+)\[label = "(\w+)"', run.stdout)
+    }
     edges = {(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", run.stdout)}
     assert {(a, b) for a, b in edges if a != b and b not in ("study", "all")} == set(workflow_edges(load_study(MINI)))
 

@@ -431,8 +431,8 @@ class Models(Section):
     run: list[ModelName] = Field(
         default=[name for group in GROUPS.values() for name in group],
         min_length=1,
-        description="Models and comparators to run; a comparator that a cohort cannot support is refused with its "
-        "reason in the leaderboard.",
+        description="Models and comparators to run, gene_index among them: the report is written around it. A "
+        "comparator that a cohort cannot support is refused with its reason in the leaderboard.",
     )
     gene_index: GeneIndexSettings = Field(default=GeneIndexSettings(), description="Gene index.")
     random_survival_forest: ForestSettings = Field(default=ForestSettings(), description="Random survival forest.")

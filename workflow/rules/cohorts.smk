@@ -58,9 +58,7 @@ rule design:
 
 rule describe:
     input:
-        cohorts=expand(
-            f"{RESULTS}/cohorts/{{cohort}}.h5ad", cohort=sorted(STUDY.cohorts)
-        ),
+        cohorts=COHORTS,
         design=f"{RESULTS}/design/report.tsv",
     output:
         cohorts=report(

@@ -18,7 +18,7 @@ def read_study():
             study, name=name, produced=frozenset(simulated_files(study).values())
         )
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        raise WorkflowError(f"amlprognosis: {error}") from None
     return study
 
 
@@ -32,6 +32,8 @@ FIGURES = figures_of(STUDY)
 COMMAND = " ".join(
     ["snakemake --cores all", *(f"--configfile {path}" for path in CONFIG_FILES)]
 )
+MODELS = expand(f"{RESULTS}/models/{{model}}/model.json", model=STUDY.models.run)
+COHORTS = expand(f"{RESULTS}/cohorts/{{cohort}}.h5ad", cohort=sorted(STUDY.cohorts))
 REPORT_TABLES = report_tables(STUDY)
 
 

@@ -18,7 +18,7 @@ rule leaderboard:
         predictions=OUT_OF_FOLD,
         selected=SELECTED,
         notes=FOLD_NOTES,
-        models=expand(f"{RESULTS}/models/{{model}}", model=STUDY.models.run),
+        models=MODELS,
     output:
         leaderboard=report(
             f"{TABLES}/leaderboard.tsv",
@@ -57,7 +57,7 @@ rule index:
         features=f"{RESULTS}/design/features.parquet",
         candidates=f"{RESULTS}/design/candidates.json",
         predictions=OUT_OF_FOLD,
-        model=f"{RESULTS}/models/gene_index",
+        model=f"{RESULTS}/models/gene_index/model.json",
         stability=f"{TABLES}/stability.tsv",
     output:
         index=report(

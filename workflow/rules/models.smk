@@ -41,7 +41,8 @@ for GROUP, MEMBERS in STUDY.groups().items():
             features=f"{RESULTS}/design/features.parquet",
             candidates=f"{RESULTS}/design/candidates.json",
         output:
-            models=directory(expand(f"{RESULTS}/models/{{model}}", model=MEMBERS)),
+            models=expand(f"{RESULTS}/models/{{model}}/model.json", model=MEMBERS),
+            cards=expand(f"{RESULTS}/models/{{model}}/card.md", model=MEMBERS),
         log:
             f"{LOGS}/fit/{GROUP}.log",
         benchmark:
@@ -64,7 +65,7 @@ rule validate:
     input:
         cohort=f"{RESULTS}/cohorts/{{cohort}}.h5ad",
         features=f"{RESULTS}/design/features.parquet",
-        models=expand(f"{RESULTS}/models/{{model}}", model=STUDY.models.run),
+        models=MODELS,
     output:
         predictions=f"{RESULTS}/validation/{{cohort}}.parquet",
         notes=f"{RESULTS}/validation/{{cohort}}.notes.tsv",

@@ -39,9 +39,7 @@ rule html_report:
     input:
         tables=expand(f"{TABLES}/{{table}}.tsv", table=REPORT_TABLES),
         figures=expand(f"{RESULTS}/figures/{{figure}}.vl.json", figure=sorted(FIGURES)),
-        cohorts=expand(
-            f"{RESULTS}/cohorts/{{cohort}}.h5ad", cohort=sorted(STUDY.cohorts)
-        ),
+        cohorts=COHORTS,
     output:
         report=f"{RESULTS}/report.html",
     log:

@@ -10,5 +10,6 @@ from amlprognosis.job import job
 with job(snakemake) as study:
     features, outcome = read_features(snakemake.input.features)
     candidates = json.loads(Path(snakemake.input.candidates).read_text())["genes"]
-    for folder in snakemake.output.models:
-        freeze(study, Path(folder).name, model_factory(study, candidates), features, outcome, folder)
+    for path in snakemake.output.models:
+        folder = Path(path).parent
+        freeze(study, folder.name, model_factory(study, candidates), features, outcome, folder)

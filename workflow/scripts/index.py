@@ -1,5 +1,7 @@
 """The gene index as tables."""
 
+from pathlib import Path
+
 from amlprognosis.evaluation.hazard_ratios import patient_index
 from amlprognosis.evaluation.inputs import read_features, read_frozen, read_parts
 from amlprognosis.evaluation.survival_groups import patient_groups
@@ -12,7 +14,7 @@ with job(snakemake) as study:
     features, outcome = read_features(snakemake.input.features)
     stability = read_table(snakemake.input.stability).query("model == 'gene_index'")
     sets = {name: gene_set.genes for name, gene_set in read_gmt(study.gene_sets.file).items()}
-    frozen = read_frozen(snakemake.input.model)
+    frozen = read_frozen(Path(snakemake.input.model).parent)
     index = index_table(frozen, dict(zip(stability["feature"], stability["frequency"], strict=True)), sets)
     own = read_parts(snakemake.input.predictions).query("model == 'gene_index'")
     heatmap = heatmap_table(features, outcome, list(index["gene"]), patient_index(own), patient_groups(own))

@@ -1,5 +1,7 @@
 """Performance of every model in cross-validation, stability of selection, sample size."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from amlprognosis.evaluation.inputs import read_features, read_parts
@@ -17,7 +19,7 @@ with job(snakemake) as study:
         read_parts(snakemake.input.predictions),
         read_parts(snakemake.input.selected),
         notes,
-        snakemake.input.models,
+        [Path(path).parent for path in snakemake.input.models],
     )
     for name, table in tables.items():
         write_table(table, snakemake.output[name])

@@ -1,5 +1,7 @@
 """Apply the frozen models to a locked cohort."""
 
+from pathlib import Path
+
 from amlprognosis.cohort import read_cohort
 from amlprognosis.evaluation.freeze import apply_models
 from amlprognosis.evaluation.inputs import read_features
@@ -12,6 +14,6 @@ with job(snakemake) as study:
     training, _ = read_features(snakemake.input.features)
     features, _ = validation_features(study, name, read_cohort(snakemake.input.cohort), list(training.columns))
     adapted = adapt(features, training, study.cohorts[name].adaptation)
-    predictions, notes = apply_models(study, name, adapted, snakemake.input.models)
+    predictions, notes = apply_models(study, name, adapted, [Path(path).parent for path in snakemake.input.models])
     predictions.to_parquet(snakemake.output.predictions)
     write_table(notes, snakemake.output.notes)

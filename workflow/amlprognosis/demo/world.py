@@ -9,9 +9,9 @@ import pandas as pd
 
 from amlprognosis.demo.facts import GROUPS, Facts
 from amlprognosis.demo.settings import DemoSettings
+from amlprognosis.study import DAYS_PER_YEAR
 
 DAYS_PER_MONTH = 30.4375
-DAYS_PER_YEAR = 365.25
 # Stemness is higher where the risk is higher (Ng 2016, doi:10.1038/nature20598).
 STEMNESS_MEAN = {"favourable": -0.45, "intermediate": 0.05, "adverse": 0.40}
 

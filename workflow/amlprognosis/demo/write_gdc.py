@@ -11,7 +11,8 @@ from amlprognosis.demo.expression import GeneModel
 from amlprognosis.demo.facts import Facts
 from amlprognosis.demo.files import fill, identifier, md5, write_gzip, write_json, write_text
 from amlprognosis.demo.maf import maf_text
-from amlprognosis.demo.world import DAYS_PER_YEAR, Cohort
+from amlprognosis.demo.world import Cohort
+from amlprognosis.study import DAYS_PER_YEAR
 
 PROJECT = "DEMO-AML"
 PAR_GENES = ("ASMTL", "CD99", "CSF2RA", "DHRSX", "GTPBP6", "IL3RA", "P2RY8", "PLCXD1", "SLC25A6", "ZBED1")

@@ -11,7 +11,8 @@ from amlprognosis.demo.expression import GeneModel
 from amlprognosis.demo.facts import Facts
 from amlprognosis.demo.files import fill, write_gzip, write_text
 from amlprognosis.demo.maf import maf_text
-from amlprognosis.demo.world import DAYS_PER_YEAR, Cohort
+from amlprognosis.demo.world import Cohort
+from amlprognosis.study import DAYS_PER_YEAR
 
 COLUMNS = (
     "patient_id,age_years,sex,eln_2022,os_years,vital_status,wbc_10e9_per_l,platelets_10e9_per_l,hemoglobin_g_per_dl,"

@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 
 from amlprognosis.errors import InputError
-from amlprognosis.evaluation.metrics import year_suffix
-from amlprognosis.evaluation.survival import DAYS_PER_YEAR
+from amlprognosis.study import DAYS_PER_YEAR, horizon_suffix
 
 logger = logging.getLogger(__name__)
 CURVE_POINTS = 24
@@ -63,7 +62,7 @@ def prediction_times(horizons_years: Sequence[float], curve_points: int = CURVE_
     The grid serves the integrated Brier score and curve plots; its points are whole days.
     """
     horizons = sorted(float(h) for h in horizons_years)
-    columns = [f"survival_{year_suffix(h)}" for h in horizons]
+    columns = [f"survival_{horizon_suffix(h)}" for h in horizons]
     days = [h * DAYS_PER_YEAR for h in horizons]
     for k in range(1, curve_points):
         day = round(days[len(horizons) - 1] * k / curve_points)

@@ -17,9 +17,8 @@ from amlprognosis.evaluation.metrics import (
     evaluate,
     percentile_interval,
     sheet_from_predictions,
-    year_suffix,
 )
-from amlprognosis.evaluation.survival import DAYS_PER_YEAR
+from amlprognosis.study import DAYS_PER_YEAR, horizon_suffix
 
 COMPARATORS = ("age", "age_sex", "eln", "clinical", "clinical_mutations", "lsc17")
 COMPARED = ("c_harrell", "ibs")
@@ -87,7 +86,7 @@ def _calibration_horizon(sheet: Sheet, horizons_years: Sequence[float], main: fl
 
 def metric_names(horizons_years: Sequence[float]) -> list[str]:
     """Metric columns in their order."""
-    suffixes = [year_suffix(h) for h in sorted(horizons_years)]
+    suffixes = [horizon_suffix(h) for h in sorted(horizons_years)]
     return ["c_harrell", "c_uno", *[f"{m}_{s}" for m in ("auc", "brier", "ipa") for s in suffixes], "ibs"]
 
 

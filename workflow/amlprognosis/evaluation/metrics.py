@@ -24,15 +24,11 @@ from amlprognosis.evaluation.pairs import (
     quadratic,
     uno_weights,
 )
-from amlprognosis.evaluation.survival import DAYS_PER_YEAR, KaplanMeier, censoring_curve
+from amlprognosis.evaluation.survival import KaplanMeier, censoring_curve
+from amlprognosis.study import DAYS_PER_YEAR, horizon_suffix
 
 FEW_AT_RISK = 10
 _SURVIVAL = re.compile(r"^survival_(\d+(?:\.\d+)?)(y|d)$")
-
-
-def year_suffix(years: float) -> str:
-    """Suffix of the columns of a horizon: ``1y``, ``0.5y``."""
-    return f"{years:g}y"
 
 
 def survival_columns(columns: Sequence[str]) -> dict[str, float]:
@@ -171,7 +167,7 @@ class Design:
         self.event = np.asarray(self.event, dtype=bool)
         self.ipcw = censoring_curve(self.time, self.event) if self.censoring is None else self.censoring
         self.censoring = self.ipcw
-        days = {year_suffix(y): y * DAYS_PER_YEAR for y in sorted(self.horizons_years)}
+        days = {horizon_suffix(y): y * DAYS_PER_YEAR for y in sorted(self.horizons_years)}
         self.days = days
         tau = self.tau if self.tau is not None else max(days.values())
         comparable = comparable_pairs(self.time, self.event)

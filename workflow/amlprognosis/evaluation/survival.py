@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtrc, ndtri
 
-DAYS_PER_YEAR = 365.25
 _Z = float(ndtri(0.975))
 
 

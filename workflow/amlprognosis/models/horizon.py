@@ -15,8 +15,7 @@ from amlprognosis.models.boosting import XGBoostMixin
 from amlprognosis.models.cox_lasso import stratified_folds
 from amlprognosis.models.screened import BLOCKS, ForestMixin, ScreenedModel
 from amlprognosis.models.trees import flatten
-
-DAYS_PER_YEAR = 365.25
+from amlprognosis.study import horizon_days
 
 
 def ipcw(time: np.ndarray, event: np.ndarray, horizon_days: float) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +58,7 @@ class HorizonModel(ScreenedModel):
     @property
     def horizon_days_(self) -> float:
         """Horizon in days."""
-        return float(self.horizon_years) * DAYS_PER_YEAR
+        return horizon_days(self.horizon_years)
 
     def _labels(self, time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         died, weight = ipcw(time, event, self.horizon_days_)

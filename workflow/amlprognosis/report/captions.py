@@ -18,8 +18,9 @@ FIGURE_CAPTIONS: dict[str, str] = {
     "auc_over_horizons": "Cumulative/dynamic AUC at each horizon, censoring handled by inverse probability "
     "weighting. Dots are estimates by model (colour), lines 95% bootstrap intervals; the dashed line at 0.5 is chance.",
     "kaplan_meier": "Kaplan-Meier estimate of overall survival in the high (red) and low (blue) risk group, with 95% "
-    "pointwise bands; patients at risk below the axis. Groups are split at a cut-point fixed on training patients "
-    "only; the hazard ratio is from a Cox model, the p-value from the log-rank test.",
+    "pointwise bands; patients at risk below the axis. Groups are split at the median risk of the model's own "
+    "training patients, so they need not be of equal size; the hazard ratio is from a Cox model, the p-value from "
+    "the log-rank test.",
     "roc": "Time-dependent ROC curves (cumulative cases, dynamic controls) at each horizon (colour), censoring handled "
     "by inverse probability weighting. The area under each curve stands in the legend with its 95% bootstrap "
     "interval; the dashed diagonal is chance.",

@@ -169,4 +169,4 @@ def test_a_faulty_column_is_refused_before_training(one_core: Path, tmp_path: Pa
     assert len(message) == 1
     assert "os_year" in message[0]
     assert "os_years" in message[0]
-    assert "crossvalidate" not in run.stderr
+    assert "Cross-validate group" not in run.stderr

@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: run study report realdata test lint format docs lock bench clean
+.PHONY: run study report realdata test lint format docs lock clean
 
 run: $(INSTALLED)  ## the demo study -> results/demo/report.html
 	$(SNAKEMAKE)
@@ -42,9 +42,6 @@ docs: $(INSTALLED)  ## config/schema.json and the key table of config/README.md 
 lock: $(INSTALLED)  ## requirements.lock from pyproject.toml; without index lines, so that it names no host
 	$(BIN)/uv pip compile pyproject.toml --group dev --group cluster --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
-
-bench: $(INSTALLED)  ## speed of the kernels, as ratios measured in one run
-	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf results/* .snakemake

@@ -11,7 +11,6 @@ from amlprognosis.cells.score import (
     index_score,
     malignant_against_normal,
     score_by_type,
-    scores_by_type,
 )
 from amlprognosis.errors import InputError
 
@@ -77,7 +76,6 @@ def test_summary_by_type(patients):
     assert row["mean"] == pytest.approx((200 + 12 * 3.6) / 236)
     assert table.loc[("(not annotated)", "unclear"), "n_cells"] == 2
     assert table["n_cells"].sum() == patients.n_obs
-    assert scores_by_type(patients)["set"].unique().tolist() == ["x"]
 
 
 def test_malignant_against_normal_counts_patients_not_cells(patients):

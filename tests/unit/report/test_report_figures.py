@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from report_factory import make_study, make_tables
 
-from amlprognosis.report.captions import FIGURE_CAPTIONS, FIGURE_CATEGORIES, rst_texts, table_caption
+from amlprognosis.report.captions import FIGURE_CAPTIONS, FIGURE_CATEGORIES, rst_texts
 from amlprognosis.report.figures import figure_texts, figures_of, page_specification, write_figures
 from amlprognosis.report.theme import Tables, fixed, interval, p_text
 
@@ -39,8 +39,6 @@ def test_every_figure_has_caption_category_and_labels(study):
 def test_caption_files_equal_the_captions():
     for name, text in rst_texts().items():
         assert (CAPTIONS / name).read_text(encoding="utf-8") == text, f"{name} drifted from report/captions.py"
-    assert table_caption("leaderboard") == "table_leaderboard.rst"
-    assert table_caption("roc") == "table.rst"
 
 
 def test_every_figure_is_a_valid_specification(study, tables):

@@ -1,14 +1,12 @@
 import gzip
 
-import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from amlprognosis.errors import InputError
 from amlprognosis.signatures.gene_sets import GeneSet, read_gmt, union_genes
-from amlprognosis.signatures.scores import linear_score, read_signature
+from amlprognosis.signatures.scores import read_signature
 
 
 def write(path, text):
@@ -66,17 +64,9 @@ def test_round_trip(tmp_path_factory, sets):
     assert {name: list(s.genes) for name, s in read_gmt(path).items()} == sets
 
 
-def test_linear_score(tmp_path):
+def test_read_signature(tmp_path):
     path = write(tmp_path / "s.tsv", "# source\ngene\tsource\tweight\nA\tx\t0.5\nB\tx\t-2\nC\tx\t1\n")
-    weights = read_signature(path)
-    assert weights == {"A": 0.5, "B": -2.0, "C": 1.0}
-    expression = pd.DataFrame({"B": [1.0, 2.0], "A": [4.0, np.nan]}, index=["p1", "p2"])
-    score, missing = linear_score(expression, weights)
-    assert missing == ["C"]
-    assert score["p1"] == 0.0
-    assert np.isnan(score["p2"])
-    with pytest.raises(InputError, match="none of the signature"):
-        linear_score(expression[[]], weights)
+    assert read_signature(path) == {"A": 0.5, "B": -2.0, "C": 1.0}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ Cells of one patient are not independent observations; every test here is made o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from math import comb
 from typing import TYPE_CHECKING, Any
 
@@ -239,30 +238,3 @@ def malignant_against_normal(
         here = ((table["contrast"] == contrast) & (table["cell_type"] != ALL_TYPES)).to_numpy()
         table.loc[here, "p_holm"] = _holm(table.loc[here, "p"].to_numpy(float))
     return table
-
-
-def scores_by_type(
-    adata: AnnData, columns: Sequence[str] | None = None, labels: Mapping[str, str] | None = None
-) -> pd.DataFrame:
-    """Summarize several set scores per cell type and malignancy.
-
-    Parameters
-    ----------
-    adata : AnnData
-    columns : sequence of str, optional
-        Score columns of ``obs``; by default every ``score_*``.
-    labels : mapping, optional
-        Column -> name to show; by default the column without ``score_``.
-
-    Returns
-    -------
-    DataFrame
-        As :func:`score_by_type` with a first column ``set``.
-    """
-    chosen = sorted(c for c in adata.obs if c.startswith("score_")) if columns is None else list(columns)
-    parts = []
-    for column in chosen:
-        part = score_by_type(adata, column)
-        part.insert(0, "set", (labels or {}).get(column, column.removeprefix("score_")))
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from amlprognosis.errors import InputError
-from amlprognosis.evaluation.folds import make_folds
+from amlprognosis.evaluation.folds import make_folds, validate_folds
 from amlprognosis.normalize.harmonize import EXPRESSION, design_matrix
-from amlprognosis.signatures.gene_sets import GeneSet
+from amlprognosis.signatures.gene_sets import GeneSet, union_genes
 from amlprognosis.study import Study
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def make_design(study: Study, cohorts: Mapping[str, AnnData], gene_sets: Mapping
         study.crossvalidation.repeats,
         study.seed,
     )
+    validate_folds(folds, list(features.index))
     rows = [("info", str(row["step"]), _step_note(row)) for row in steps]
     total = len(candidates["genes"]) + len(candidates["absent"])
     note = f"{len(candidates['genes'])} of {total} candidate genes are measured"
@@ -87,7 +88,7 @@ def _candidates(study: Study, gene_sets: Mapping[str, GeneSet], measured: set[st
         raise InputError(
             f"gene_sets.sets: {path} has no set {', '.join(unknown)}; it has {', '.join(sorted(gene_sets))}"
         )
-    union = {gene for name in chosen for gene in gene_sets[name].genes}
+    union = set(union_genes([gene_sets[name] for name in chosen]))
     present = sorted(union & measured)
     if len(present) < 2:
         raise InputError(

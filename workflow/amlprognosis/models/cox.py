@@ -83,26 +83,6 @@ class CoxModel(RiskModel):
     def _weights(self) -> tuple[list[str], np.ndarray]:
         return self.features_in_, self.coef_
 
-    def hazard_ratios(self) -> pd.DataFrame:
-        """Hazard ratio per unit with 95% Wald interval: feature, hazard_ratio, lower, upper, z, p."""
-        from amlprognosis.models.cox_kernels import chi2_p
-
-        self._check_fitted()
-        scale = self.preprocessor_.scale_
-        beta, se = self.coef_ / scale, np.sqrt(np.diag(self.covariance_)) / scale
-        z = beta / se
-        margin = 1.959963984540054 * se
-        return pd.DataFrame(
-            {
-                "feature": self.features_in_,
-                "hazard_ratio": np.exp(beta),
-                "lower": np.exp(beta - margin),
-                "upper": np.exp(np.minimum(beta + margin, 700.0)),
-                "z": z,
-                "p": chi2_p(z * z),
-            }
-        )
-
 
 class SignatureScore(RiskModel):
     """A published linear signature: weights and sign as published, nothing selected or refitted.

@@ -103,8 +103,3 @@ def rst_texts() -> dict[str, str]:
     files = {f"{kind}.rst": text + "\n" for kind, text in FIGURE_CAPTIONS.items()}
     files |= {f"table_{name}.rst" if name != "table" else "table.rst": t + "\n" for name, t in TABLE_CAPTIONS.items()}
     return files
-
-
-def table_caption(name: str) -> str:
-    """File name of the caption of a table, the general one when it has none of its own."""
-    return f"table_{name}.rst" if name in TABLE_CAPTIONS else "table.rst"

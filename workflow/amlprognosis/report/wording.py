@@ -304,9 +304,9 @@ def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]
     horizons = _list([years_text(h) for h in sorted(ev.horizons_years)])
     judged = (
         f"Performance was estimated by {cv.repeats} × {cv.folds}-fold cross-validation stratified by event, "
-        f"with every data-dependent "
-        f"step (filters, scaling, imputation, screening, selection, tuning, cut-points) repeated inside each "
-        f"training part. Reported "
+        f"with screening, filters, scaling, imputation, selection, tuning and cut-points repeated inside each "
+        f"training part. Normalisation of the matrix (its reference profile, quantiles and filters of unmeasured or "
+        f"unexpressed genes) looked at the whole training cohort, never at outcomes. Reported "
         f"are Harrell's and Uno's C, cumulative/dynamic AUC and Brier score at {horizons} (inverse probability "
         f"of censoring "
         f"weighting), the integrated Brier score, and calibration at {years_text(ev.main_horizon_years)}, with "

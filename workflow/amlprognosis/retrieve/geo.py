@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -356,13 +355,3 @@ def _join_symbols(text: str) -> str:
     return " /// ".join(
         part.strip() for part in text.split("///") if part.strip() and part.strip() not in {"---", "NA"}
     )
-
-
-def clinical_of(matrix: SeriesMatrix) -> pd.DataFrame:
-    """Clinical texts of a series: the sample frame, whose characteristics keys are columns."""
-    return matrix.samples
-
-
-def sample_files(rows: Mapping[str, str]) -> list[str]:
-    """Supplementary files that a sample's header row names (``supplementary_file*``), without ``NONE``."""
-    return [value for key, value in sorted(rows.items()) if key.startswith("supplementary_file") and value != "NONE"]

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
 
 from amlprognosis.errors import InputError
 from amlprognosis.signatures.gene_sets import read_text
@@ -61,36 +57,3 @@ def read_signature(path: str | Path) -> dict[str, float]:
     if not weights:
         raise InputError(f"{path}: no genes below the header")
     return weights
-
-
-def linear_score(expression: pd.DataFrame, weights: Mapping[str, float]) -> tuple[pd.Series, list[str]]:
-    """Score patients by a published linear signature.
-
-    Parameters
-    ----------
-    expression : DataFrame (n_patients, n_genes)
-        Log2 expression, columns are gene symbols (without block prefix).
-    weights : mapping of str to float
-        Published weight per gene.
-
-    Returns
-    -------
-    score : Series (n_patients,)
-        Sum of weight x expression over the genes that are there; NaN where one of their values is missing.
-    genes_missing : list of str
-        Genes of the signature without a column, sorted.
-
-    Raises
-    ------
-    InputError
-        If no gene of the signature is there.
-    """
-    present = [gene for gene in weights if gene in expression.columns]
-    missing = sorted(gene for gene in weights if gene not in expression.columns)
-    if not present:
-        raise InputError(
-            f"none of the signature's {len(weights)} genes has a column; check that symbols are approved ones"
-        )
-    values = expression[present].to_numpy(float)
-    score = values @ np.array([float(weights[gene]) for gene in present])
-    return pd.Series(score, index=expression.index, name="score"), missing

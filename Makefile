@@ -36,7 +36,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-docs: $(INSTALLED)  ## config/schema.json and the key table of config/README.md from workflow/amlprognosis/study.py
+docs: $(INSTALLED)  ## config/schema.json and the key table of config/README.md from workflow/amlprognosis/study
 	$(BIN)/amlprognosis docs
 
 lock: $(INSTALLED)  ## requirements.lock from pyproject.toml; without index lines, so that it names no host

@@ -68,7 +68,7 @@ def _validate(words: argparse.Namespace) -> int:
 
 
 def _docs(words: argparse.Namespace) -> int:
-    from amlprognosis.study_docs import write_docs
+    from amlprognosis.study.docs import write_docs
 
     for path in write_docs(Path.cwd()):
         print(f"wrote {path}")

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from amlprognosis.errors import InputError
 from amlprognosis.study import GROUPS, MODEL_LABELS, Study, check_files, horizon_days, load_study
-from amlprognosis.study_docs import models_in, readme_text, schema_text
+from amlprognosis.study.docs import models_in, readme_text, schema_text
 
 ROOT = Path(__file__).parents[3]
 

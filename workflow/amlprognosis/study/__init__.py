@@ -1,0 +1,56 @@
+"""The study: one YAML file, every key declared here once.
+
+The models of this room are the only description of the configuration: ``config/schema.json`` and the key table of
+``config/README.md`` are generated from them (:mod:`amlprognosis.study.docs`), and a test fails when they drift.
+"""
+
+from __future__ import annotations
+
+from amlprognosis.study.base import (
+    COMPARATORS,
+    DAYS_PER_MONTH,
+    DAYS_PER_YEAR,
+    GROUPS,
+    MODEL_LABELS,
+    horizon_days,
+    horizon_suffix,
+)
+from amlprognosis.study.cohorts import (
+    AgeColumn,
+    Clinical,
+    Cohort,
+    EventColumn,
+    GdcSource,
+    GeoSource,
+    RiskColumn,
+    SexColumn,
+    TablesSource,
+    TimeColumn,
+)
+from amlprognosis.study.load import check_files, load_study
+from amlprognosis.study.model import Study
+from amlprognosis.study.modelling import Models
+
+__all__ = [
+    "COMPARATORS",
+    "DAYS_PER_MONTH",
+    "DAYS_PER_YEAR",
+    "GROUPS",
+    "MODEL_LABELS",
+    "AgeColumn",
+    "Clinical",
+    "Cohort",
+    "EventColumn",
+    "GdcSource",
+    "GeoSource",
+    "Models",
+    "RiskColumn",
+    "SexColumn",
+    "Study",
+    "TablesSource",
+    "TimeColumn",
+    "check_files",
+    "horizon_days",
+    "horizon_suffix",
+    "load_study",
+]

@@ -1,0 +1,148 @@
+"""Reads and validates a study; errors name file, key and remedy."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from amlprognosis.errors import InputError
+from amlprognosis.study.cohorts import GdcSource, GeoSource, TablesSource
+from amlprognosis.study.model import Study
+
+
+def load_study(source: str | Path | Mapping[str, Any], *, name: str = "the configuration") -> Study:
+    """Validate a study.
+
+    Parameters
+    ----------
+    source : path or mapping
+        A YAML file, or its content (as Snakemake's ``config``).
+    name : str
+        How errors call the file when a mapping is given.
+
+    Raises
+    ------
+    InputError
+        One line per fault: file, key, what is wrong, and the remedy.
+    """
+    if isinstance(source, Mapping):
+        content: Any = dict(source)
+    else:
+        name = str(source)
+        try:
+            content = yaml.safe_load(Path(source).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{name}: no such study file; give the path of a YAML file") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"{name}: not a YAML file: {' '.join(str(error).split())}") from None
+    if not isinstance(content, Mapping):
+        raise InputError(f"{name}: a study is a mapping of keys; see config/README.md")
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{name}: {line}" for line in _explain(error)]
+        raise InputError("\n".join(lines)) from None
+
+
+def check_files(study: Study, *, name: str = "the study", produced: frozenset[str] = frozenset()) -> None:
+    """Check that every file which the study names exists, before any job runs.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    name : str
+        How errors call the study's file.
+    produced : frozenset of str
+        Paths that a rule of the workflow writes (the simulator's), which need not exist yet.
+
+    Raises
+    ------
+    InputError
+        Every missing file with its key.
+    """
+    missing = [
+        f"{name}: {key}: no such file or folder: {path}; {remedy}"
+        for key, path, remedy in _named_files(study)
+        if path not in produced and not os.path.exists(path)
+    ]
+    if missing:
+        raise InputError("\n".join(missing))
+
+
+def _named_files(study: Study) -> Iterator[tuple[str, str, str]]:
+    remedy = f"paths are relative to data_root ({study.data_root})"
+    yield (
+        "gene_sets.file",
+        study.gene_sets.file,
+        "give the path of a GMT file, relative to the working folder",
+    )
+    for cohort, settings in study.cohorts.items():
+        for key, path in study.source_paths(cohort).items():
+            yield f"cohorts.{cohort}.source.{key}", path, remedy
+        if study.simulate is None and not isinstance(settings.source, TablesSource):
+            base = study.location(settings.source.base_url)
+            if not base.startswith("http"):
+                yield f"cohorts.{cohort}.source.base_url", base, remedy
+    for atlas, chosen in study.atlases.items():
+        yield f"atlases.{atlas}.cell_type_sets", chosen.cell_type_sets, "give the path of a GMT file"
+        base = study.location(chosen.base_url)
+        if study.simulate is None and not base.startswith("http"):
+            yield f"atlases.{atlas}.base_url", base, remedy
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    for item in error.errors():
+        places = [str(part) for part in item["loc"] if part not in {"tables", "geo", "gdc"}]
+        key = ".".join(places) or "(top level)"
+        if item["type"] == "extra_forbidden":
+            yield f"{key}: unknown key{_suggestion(item['loc'])}"
+        elif item["type"] == "missing":
+            yield f"{key}: this key is needed; see config/README.md"
+        elif item["type"].startswith("union_tag"):
+            yield f"{key}.type: must be one of tables, geo, gdc"
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            given = item.get("input")
+            shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) or given is None else ""
+            yield f"{key}: {message}{shown}" if places else message
+
+
+def _suggestion(location: tuple[int | str, ...]) -> str:
+    """Nearest valid key, and the valid keys of that section."""
+    model: Any = Study
+    for part in location[:-1]:
+        model = _step(model, part)
+        if model is None:
+            return "; see config/README.md"
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return "; see config/README.md"
+    valid = list(model.model_fields)
+    near = difflib.get_close_matches(str(location[-1]), valid, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{hint} Valid keys here: {', '.join(valid)}"
+
+
+def _step(model: Any, part: int | str) -> Any:
+    """Model behind a key: follows fields, values of mappings, members of a union."""
+    tags = {"tables": TablesSource, "geo": GeoSource, "gdc": GdcSource}
+    if part in tags:
+        return tags[str(part)]
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        field = model.model_fields.get(str(part))
+        return _plain(field.annotation) if field else None
+    arguments = getattr(model, "__args__", ())
+    return _plain(arguments[-1]) if arguments else model
+
+
+def _plain(annotation: Any) -> Any:
+    """An optional section without its None."""
+    arguments = [a for a in getattr(annotation, "__args__", ()) if a is not type(None)]
+    is_union = "Union" in type(annotation).__name__ or "Union" in str(getattr(annotation, "__origin__", ""))
+    return arguments[0] if is_union and len(arguments) == 1 else annotation

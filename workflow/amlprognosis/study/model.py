@@ -1,0 +1,184 @@
+"""The study itself, and what the workflow asks of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, model_validator
+
+from amlprognosis import __version__
+from amlprognosis.study.base import GROUPS, Name, Section
+from amlprognosis.study.cohorts import Atlas, Cohort, GdcSource, GeoSource, TablesSource
+from amlprognosis.study.modelling import CrossValidation, Evaluation, Features, GeneSets, Models, Simulation
+
+
+class Study(Section):
+    """A study: cohorts, atlases, models and how they are judged."""
+
+    study: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field(
+        description="Short name; everything is written under results/<study>/."
+    )
+    title: str = Field(description="Title of the report.")
+    description: str = Field(default="", description="What the study asks, in a sentence or two.")
+    seed: int = Field(default=1, ge=0, description="Seed of everything random.")
+    data_root: str = Field(
+        default=".", description="Folder that paths of sources and file:// base URLs are relative to."
+    )
+    simulate: Simulation | None = Field(default=None, description="Simulate the demo world before retrieving.")
+    cohorts: dict[Name, Cohort] = Field(description="Cohorts: exactly one for training, any number to validate.")
+    atlases: dict[Name, Atlas] = Field(default={}, description="Single-cell atlases.")
+    gene_sets: GeneSets = Field(default=GeneSets(), description="Candidate genes of the index.")
+    features: Features = Field(default=Features(), description="The training matrix.")
+    crossvalidation: CrossValidation = Field(default=CrossValidation(), description="Cross-validation.")
+    models: Models = Field(default=Models(), description="Models.")
+    evaluation: Evaluation = Field(default=Evaluation(), description="Evaluation.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Study:
+        training = [name for name, cohort in self.cohorts.items() if cohort.role == "training"]
+        if len(training) != 1:
+            found = ", ".join(training) or "none"
+            raise ValueError(f"cohorts: exactly one cohort must have role: training (found {found})")
+        if self.evaluation.main_horizon_years not in self.evaluation.horizons_years:
+            raise ValueError("evaluation.main_horizon_years must be one of evaluation.horizons_years")
+        for fault in self._list_faults():
+            raise ValueError(fault)
+        return self
+
+    def _list_faults(self) -> Iterator[str]:
+        """Lists whose values cannot stand together."""
+        judged, run = self.evaluation, self.models.run
+        if "gene_index" not in run:
+            yield "models.run: gene_index is needed: genes, controls and cells of the report are those of the index"
+        if min(judged.horizons_years) <= 0:
+            yield f"evaluation.horizons_years: every horizon must be above 0 (given: {judged.horizons_years})"
+        lists: dict[str, Sequence[object]] = {
+            "models.run": run,
+            "evaluation.horizons_years": judged.horizons_years,
+            "features.clinical": self.features.clinical,
+        }
+        for key, values in lists.items():
+            if len(set(values)) < len(values):
+                yield f"{key}: a value stands twice (given: {list(values)})"
+        leaks = sorted({"os_time", "os_event"} & set(self.features.clinical))
+        if leaks:
+            yield f"features.clinical: {', '.join(leaks)} is the outcome and cannot be a feature; remove it"
+        absent = [name for name in judged.report_models if name not in run]
+        # The default list names more than a short models.run has; only what the user wrote can be a mistake.
+        if absent and "report_models" in judged.model_fields_set:
+            yield f"evaluation.report_models: {', '.join(absent)} not in models.run; add to models.run or remove"
+        if self.gene_sets.sets is not None and not self.gene_sets.sets:
+            yield "gene_sets.sets: the list is empty; name sets of the file, or leave the key out to use all"
+
+    # What the workflow asks of a study -------------------------------------------------------------------
+
+    @property
+    def training(self) -> str:
+        """Name of the training cohort."""
+        return next(name for name, cohort in self.cohorts.items() if cohort.role == "training")
+
+    @property
+    def validation(self) -> list[str]:
+        """Names of the validation cohorts, in the order of the study."""
+        return [name for name, cohort in self.cohorts.items() if cohort.role == "validation"]
+
+    def cohort_label(self, name: str) -> str:
+        """Label of a cohort or atlas in the report."""
+        item = self.cohorts.get(name) or self.atlases.get(name)
+        return (item.label if item else "") or name
+
+    def groups(self) -> dict[str, list[str]]:
+        """Models to run by group; one job is a group and a repeat."""
+        chosen: dict[str, list[str]] = {
+            group: [m for m in names if m in self.models.run] for group, names in GROUPS.items()
+        }
+        return {group: names for group, names in chosen.items() if names}
+
+    def model_parameters(self, name: str) -> dict[str, Any]:
+        """Settings of a model as plain values."""
+        section = getattr(self.models, name, None)
+        return section.model_dump() if isinstance(section, Section) else {}
+
+    def fingerprint(self, *sections: str) -> str:
+        """Digest of the settings that a rule depends on, so that a change of theirs reruns the rule.
+
+        Parameters
+        ----------
+        *sections : str
+            Dotted paths into the study, such as ``cohorts.TCGA`` or ``seed``.
+        """
+        content = self.model_dump(mode="json")
+        chosen = {}
+        for section in sections:
+            value: Any = content
+            for part in section.split("."):
+                value = value[part]
+            chosen[section] = value
+        return _digest({"version": __version__, **chosen})
+
+    def models_fingerprint(self, names: Sequence[str]) -> str:
+        """Settings that the fit of some models depends on (see :meth:`fingerprint`)."""
+        own = [f"models.{name}" for name in names if self.model_parameters(name)]
+        return self.fingerprint("seed", "crossvalidation", "evaluation.horizons_years", "models.run", *own)
+
+    def retrieval_of(self, cohort: str) -> tuple[str, str] | None:
+        """Source and accession whose files a cohort needs; None for own tables, read in place."""
+        source = self.cohorts[cohort].source
+        if isinstance(source, GeoSource):
+            return "geo", source.accession
+        if isinstance(source, GdcSource):
+            return "gdc", source.project
+        return None
+
+    def counts_reference(self, cohort: str) -> str | None:
+        """Cohort whose frozen reference profile normalises this one: the training cohort, if both are counts.
+
+        So a sample of a validation cohort is normalised without looking at the other samples of its cohort.
+        """
+        both = all(_are_counts(self.cohorts[name].source) for name in (cohort, self.training))
+        return self.training if both and cohort != self.training else None
+
+    def retrieval_requests(self, source: str, accession: str) -> list[GeoSource | GdcSource | Atlas]:
+        """Sections of the study that ask for the files of a source and accession."""
+        if source == "cells":
+            return [atlas for atlas in self.atlases.values() if atlas.accession == accession]
+        return [
+            cohort.source
+            for name, cohort in self.cohorts.items()
+            if self.retrieval_of(name) == (source, accession) and not isinstance(cohort.source, TablesSource)
+        ]
+
+    def retrieval_fingerprint(self, source: str, accession: str) -> str:
+        """Settings that a retrieval depends on (see :meth:`fingerprint`)."""
+        asked = [request.model_dump(mode="json") for request in self.retrieval_requests(source, accession)]
+        return _digest({"data_root": self.data_root, "requests": asked})
+
+    def path(self, relative: str) -> str:
+        """Path of a source's file, seen from the working folder."""
+        return os.path.normpath(os.path.join(self.data_root, relative))
+
+    def location(self, base_url: str) -> str:
+        """Base of a source: a http(s) URL as it is, anything else a folder seen from the working folder."""
+        if base_url.startswith(("http://", "https://")):
+            return base_url.rstrip("/")
+        return self.path(base_url.removeprefix("file://"))
+
+    def source_paths(self, name: str) -> dict[str, str]:
+        """Keys and resolved paths of the files that a ``tables`` cohort reads in place."""
+        source = self.cohorts[name].source
+        if not isinstance(source, TablesSource):
+            return {}
+        return {key: self.path(path) for key, path in source.paths().items()}
+
+
+def _are_counts(source: TablesSource | GeoSource | GdcSource) -> bool:
+    return isinstance(source, GdcSource) or source.scale == "counts"
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    # Not the JSON itself: Snakemake takes braces in a parameter for wildcards.
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -401,6 +401,16 @@ def limits(study: Study, tables: Tables) -> list[str]:
                 f"{study.cohort_label(cohort)} was re-scaled as a whole: its results do not carry over to "
                 f"scoring one patient."
             )
+    everyone = [
+        study.cohort_label(name)
+        for name, cohort in study.cohorts.items()
+        if not study.simulate and not (cohort.clinical and cohort.clinical.exclude)
+    ]
+    if everyone:
+        found.append(
+            f"No diagnosis was excluded in {_list(everyone)}: acute promyelocytic and secondary leukaemias are in "
+            "as the source lists them (clinical.exclude leaves them out)."
+        )
     found.append(
         "Treatment, and transplantation above all, is not modelled; survival is overall survival, whatever the "
         "cause of death."

@@ -1,5 +1,7 @@
 """Reads and validates the study; names of files that several rules share."""
 
+import os
+
 from amlprognosis.errors import InputError
 from amlprognosis.study import check_files, load_study
 from amlprognosis.report.figures import figures_of
@@ -7,7 +9,7 @@ from amlprognosis.layout import report_tables, simulated_files
 from snakemake.exceptions import WorkflowError
 
 # Files given on the command line; the demo's own is not named.
-CONFIG_FILES = [str(path) for path in workflow.overwrite_configfiles]
+CONFIG_FILES = [os.path.relpath(path) for path in workflow.overwrite_configfiles]
 
 
 def read_study():

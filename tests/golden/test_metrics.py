@@ -13,13 +13,8 @@ import pytest
 from amlprognosis.evaluation.calibration import cloglog, quantile_groups
 from amlprognosis.evaluation.metrics import Design, Sheet, brier_terms, concordance, evaluate, null_brier
 from amlprognosis.evaluation.pairs import auc_pairs, comparison_matrices
-from amlprognosis.evaluation.survival import (
-    censoring_curve,
-    fit_cox,
-    kaplan_meier,
-    logrank_test,
-    restricted_mean,
-)
+from amlprognosis.evaluation.survival import fit_cox, logrank_test, restricted_mean
+from amlprognosis.models.kaplan_meier import censoring_curve, kaplan_meier
 
 # time, status, trt, karno, diagtime, age, prior: survival::veteran, one row per patient.
 VETERAN = np.array(

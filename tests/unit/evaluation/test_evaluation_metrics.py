@@ -144,7 +144,7 @@ def test_unusable_horizons_are_nan_with_a_reason():
 
 
 def test_kaplan_meier_prediction_has_no_skill_and_the_truth_has():
-    from amlprognosis.evaluation.survival import kaplan_meier
+    from amlprognosis.models.kaplan_meier import kaplan_meier
 
     time, event = outcome(80, 6)
     days = np.array([365.25, 730.5])

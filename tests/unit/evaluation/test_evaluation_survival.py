@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from amlprognosis.evaluation.survival import censoring_curve, fit_cox, kaplan_meier, logrank_test, restricted_mean
+from amlprognosis.evaluation.survival import fit_cox, logrank_test, restricted_mean
+from amlprognosis.models.kaplan_meier import censoring_curve, kaplan_meier
 
 
 def sample(n=120, seed=0):

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from amlprognosis.evaluation.metrics import Sheet, sheet_from_predictions
-from amlprognosis.evaluation.survival import fit_cox, kaplan_meier
+from amlprognosis.evaluation.survival import fit_cox
+from amlprognosis.models.kaplan_meier import kaplan_meier
 from amlprognosis.study import DAYS_PER_YEAR
 
 _CLIP = 1e-4

@@ -24,7 +24,7 @@ from amlprognosis.evaluation.pairs import (
     quadratic,
     uno_weights,
 )
-from amlprognosis.evaluation.survival import KaplanMeier, censoring_curve
+from amlprognosis.models.kaplan_meier import KaplanMeier, censoring_curve
 from amlprognosis.study import DAYS_PER_YEAR, horizon_suffix
 
 FEW_AT_RISK = 10

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from amlprognosis.evaluation.survival import KaplanMeier
+from amlprognosis.models.kaplan_meier import KaplanMeier
 
 
 def comparison_matrices(score: np.ndarray, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

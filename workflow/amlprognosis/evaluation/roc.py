@@ -9,7 +9,7 @@ import pandas as pd
 
 from amlprognosis.evaluation.metrics import Sheet, sheet_from_predictions
 from amlprognosis.evaluation.pairs import case_weights
-from amlprognosis.evaluation.survival import KaplanMeier, censoring_curve
+from amlprognosis.models.kaplan_meier import KaplanMeier, censoring_curve
 from amlprognosis.study import DAYS_PER_YEAR
 
 GRID = np.linspace(0.0, 1.0, 101)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from amlprognosis.evaluation.survival import KaplanMeier, fit_cox, kaplan_meier, logrank_test
+from amlprognosis.evaluation.survival import fit_cox, logrank_test
+from amlprognosis.models.kaplan_meier import KaplanMeier, kaplan_meier
 from amlprognosis.study import DAYS_PER_YEAR
 
 _Z = 1.959963984540054

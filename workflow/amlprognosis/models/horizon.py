@@ -13,6 +13,7 @@ import pandas as pd
 from amlprognosis.errors import InputError
 from amlprognosis.models.boosting import XGBoostMixin
 from amlprognosis.models.cox_lasso import stratified_folds
+from amlprognosis.models.kaplan_meier import censoring_curve
 from amlprognosis.models.screened import BLOCKS, ForestMixin, ScreenedModel
 from amlprognosis.models.trees import flatten
 from amlprognosis.study import horizon_days
@@ -39,12 +40,7 @@ def ipcw(time: np.ndarray, event: np.ndarray, horizon_days: float) -> tuple[np.n
     """
     died = event & (time <= horizon_days)
     known = died | (time >= horizon_days)
-    times, counts = np.unique(time, return_counts=True)
-    deaths = np.array([np.count_nonzero(event & (time == t)) for t in times])
-    censored = counts - deaths
-    at_risk = time.size - np.concatenate([[0], np.cumsum(counts)[:-1]]) - deaths
-    survival = np.cumprod(1 - np.divide(censored, at_risk, out=np.zeros(times.size), where=at_risk > 0))
-    before = np.concatenate([[1.0], survival])[np.searchsorted(times, np.minimum(time, horizon_days), side="left")]
+    before = censoring_curve(time, event).before(np.minimum(time, horizon_days))
     return died, np.where(known, 1.0 / np.where(before > 0, before, 1.0), 0.0)
 
 

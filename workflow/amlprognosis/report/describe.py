@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from amlprognosis.cohort import RISKS, exclusions, preprocessing, provenance
-from amlprognosis.evaluation.survival import censoring_curve, kaplan_meier
 from amlprognosis.evaluation.survival_groups import median_survival
+from amlprognosis.models.kaplan_meier import censoring_curve, kaplan_meier
 from amlprognosis.study import GeoSource, Study, TablesSource
 
 if TYPE_CHECKING:

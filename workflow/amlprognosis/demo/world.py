@@ -70,6 +70,9 @@ def _patients(facts: Facts, number: int, rng: np.random.Generator) -> tuple[pd.D
     def lognormal(key: str, mean: np.ndarray | float) -> np.ndarray:
         return 10 ** (mean + blood[key]["standard_deviation"] * rng.standard_normal(number))
 
+    def normal(key: str) -> np.ndarray:
+        return rng.normal(blood[key]["mean"], blood[key]["standard_deviation"], number)
+
     clinical = pd.DataFrame(
         {
             "risk": groups,
@@ -79,19 +82,22 @@ def _patients(facts: Facts, number: int, rng: np.random.Generator) -> tuple[pd.D
             "wbc": np.clip(np.round(lognormal("wbc_log10", center_wbc), 1), 0.2, 400),
             "platelets": np.clip(np.round(lognormal("platelets_log10", blood["platelets_log10"]["mean"])), 2, 900),
             "ldh": np.clip(np.round(lognormal("ldh_log10", blood["ldh_log10"]["mean"])), 80, 7500),
-            "hemoglobin": np.clip(np.round(rng.normal(9.2, 2.0, number), 1), 3.0, 16.0),
+            "hemoglobin": np.clip(np.round(normal("hemoglobin"), 1), 3.0, 16.0),
+            # Mean 70%, standard deviation 19%: narrower than published (67, 25), since AML starts at 20%.
             "blasts": np.round(100 * rng.beta(3.2, 1.4, number)).clip(20, 99),
         }
     )
     return clinical, pd.DataFrame(mutated, columns=names)
 
 
-def _latent(clinical: pd.DataFrame, factors: list[str], rng: np.random.Generator) -> pd.DataFrame:
+def _latent(facts: Facts, clinical: pd.DataFrame, factors: list[str], rng: np.random.Generator) -> pd.DataFrame:
     latent = {name: rng.standard_normal(len(clinical)) for name in [*factors, "proliferation"]}
     latent["stemness"] = rng.standard_normal(len(clinical)) * 0.92 + clinical["risk"].map(STEMNESS_MEAN).to_numpy()
     # The decoy follows proliferation, which follows the leucocyte count a little: correlated, without hazard.
-    wbc = np.log10(clinical["wbc"].to_numpy())
-    latent["proliferation"] = 0.3 * (wbc - 1.15) / 0.6 + np.sqrt(1 - 0.09) * latent["proliferation"]
+    wbc, count = np.log10(clinical["wbc"].to_numpy()), facts.aml["blood"]["wbc_log10"]
+    latent["proliferation"] = (
+        0.3 * (wbc - count["mean"]) / count["standard_deviation"] + np.sqrt(1 - 0.09) * latent["proliferation"]
+    )
     if "decoy_proliferation" in latent:
         latent["decoy_proliferation"] = 0.7 * latent["proliferation"] + np.sqrt(0.51) * latent["decoy_proliferation"]
     return pd.DataFrame(latent)
@@ -131,7 +137,7 @@ def baseline(facts: Facts, settings: DemoSettings) -> dict[str, float]:
     """
     rng = np.random.default_rng(20160609)
     clinical, mutations = _patients(facts, 12000, rng)
-    latent = _latent(clinical, [], rng)
+    latent = _latent(facts, clinical, [], rng)
     parts = _log_hazard(facts, settings, clinical, mutations, rng.standard_normal(12000), latent["stemness"].to_numpy())
     relative = np.exp(parts.sum(axis=1).to_numpy())
     scales = {}
@@ -151,7 +157,7 @@ def draw_patients(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Clinical facts, mutations and latent factors of `number` patients (no survival yet)."""
     clinical, mutations = _patients(facts, number, rng)
-    return clinical, mutations, _latent(clinical, factors, rng)
+    return clinical, mutations, _latent(facts, clinical, factors, rng)
 
 
 def draw_survival(

@@ -136,11 +136,11 @@ class RandomSurvivalForest(ForestMixin, ScreenedModel):
         return out
 
     def _risk(self, values: np.ndarray) -> np.ndarray:
-        return self.forest_.predict(values)[:, 0].copy()
+        return self.forest_.predict(values.astype(np.float32))[:, 0].copy()
 
     def predict_survival(self, X: pd.DataFrame, times_days: Sequence[float]) -> np.ndarray:
         """Survival probability (n, len(times_days)): mean over trees, a step function on the grid of times."""
-        lost = 1.0 - self.forest_.predict(self._design(X))[:, 1:]
+        lost = 1.0 - self.forest_.predict(self._design(X).astype(np.float32))[:, 1:]
         return np.clip(1.0 - _step_values_rows(self.times_, lost, times_days), 0.0, 1.0)
 
 

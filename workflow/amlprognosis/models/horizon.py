@@ -164,7 +164,8 @@ class HorizonForest(ForestMixin, HorizonModel):
         self.importances_ = self.screen_z_
 
     def _risk(self, values: np.ndarray) -> np.ndarray:
-        return self.forest_.predict(values)[:, 0].copy()
+        # scikit-learn's trees compare single-precision features with double-precision thresholds.
+        return self.forest_.predict(values.astype(np.float32))[:, 0].copy()
 
 
 class HorizonXGBoost(XGBoostMixin, HorizonModel):

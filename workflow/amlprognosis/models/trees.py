@@ -20,7 +20,6 @@ def _sum_leaves(x, roots, feature, threshold, left, right, leaf, values):
         for t in range(roots.size):
             node = roots[t]
             while feature[node] >= 0:
-                # scikit-learn compares single-precision features with double-precision thresholds.
                 node = left[node] if x[i, feature[node]] <= threshold[node] else right[node]
             for k in range(values.shape[1]):
                 out[i, k] += values[leaf[node], k]
@@ -59,7 +58,7 @@ class FlatForest:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Mean of the leaves' values over trees (n, k)."""
-        x = np.ascontiguousarray(x, dtype=np.float32)
+        x = np.ascontiguousarray(x, dtype=np.float64)
         return _sum_leaves(x, self.roots, self.feature, self.threshold, self.left, self.right, self.leaf, self.values)
 
     def arrays(self) -> dict[str, np.ndarray]:

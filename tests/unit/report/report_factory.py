@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from amlprognosis.study import COMPARATORS, MODEL_LABELS, Study, load_study
+from amlprognosis.study import COMPARATORS, Study, load_study
 from amlprognosis.tables import write_table
 
 GENES = [
@@ -355,4 +355,4 @@ CONTEXT: dict[str, Any] = {
     },
 }  # fmt: skip
 
-__all__ = ["CONTEXT", "MODEL_LABELS", "make_study", "make_tables", "write_results"]
+__all__ = ["CONTEXT", "make_study", "make_tables", "write_results"]

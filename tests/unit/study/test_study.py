@@ -10,8 +10,9 @@ import yaml
 from pydantic import BaseModel
 
 from amlprognosis.errors import InputError
-from amlprognosis.study import GROUPS, MODEL_LABELS, Study, check_files, horizon_days, load_study
+from amlprognosis.study import Study, check_files, horizon_days, load_study, model_label, model_slug
 from amlprognosis.study.docs import models_in, readme_text, schema_text
+from amlprognosis.study.names import FIXED_LABELS, HORIZON_LABELS
 
 ROOT = Path(__file__).parents[3]
 
@@ -54,7 +55,7 @@ def changed(path: str, value: object) -> dict:
         ("cohorts.A.clinical.os_time.unit", "weeks", r"os_time.unit: .*'days', 'months' or 'years' \(given: 'weeks'\)"),
         ("cohorts.A.source.type", "ftp", r"cohorts.A.source.type: must be one of tables, geo, gdc"),
         ("models.gene_index.scren_p", 1, r"models.gene_index.scren_p: unknown key; did you mean 'screen_p'\?"),
-        ("models.run", ["rsf"], r"models.run.0: .*\(given: 'rsf'\)"),
+        ("models.run", ["rsf"], r"models.run: .*'rsf' is not known; did you mean RSF\?"),
         ("cohorts.A.role", "validation", r"exactly one cohort must have role: training \(found none\)"),
         ("cohorts.A.clinical", None, r"cohorts.A: clinical is needed for this source"),
         ("cohorts.A.clinical.os_event.dead", ["0"], r"cannot mean both dead and alive"),
@@ -98,9 +99,13 @@ def test_missing_data_files_are_all_named(tmp_path: Path) -> None:
 
 
 def test_every_model_belongs_to_one_group_and_has_a_label() -> None:
-    names = [name for group in GROUPS.values() for name in group]
-    assert sorted(names) == sorted(MODEL_LABELS)
-    assert len(set(names)) == len(names)
+    study = load_study(changed("models", [*FIXED_LABELS, *(f"{kind}_3y" for kind in HORIZON_LABELS), "all101"]))
+    names = [name for group in study.groups().values() for name in group]
+    assert sorted(names) == sorted(study.models.run)
+    assert len(set(names)) == len(names) == len(FIXED_LABELS) + len(HORIZON_LABELS) + 101
+    assert all(model_label(name) for name in names)
+    assert len({model_slug(name) for name in names}) == len(names)
+    assert len(study.grid_groups()) == 6
 
 
 def test_fingerprint_changes_with_its_section_only() -> None:

@@ -15,7 +15,7 @@ from amlprognosis.errors import InputError
 from amlprognosis.evaluation.crossvalidate import derive_seed, predict_frame, structured_outcome
 from amlprognosis.evaluation.inputs import read_frozen
 from amlprognosis.evaluation.notes import NOTE_COLUMNS
-from amlprognosis.study import COMPARATORS, MODEL_LABELS, Study
+from amlprognosis.study import COMPARATORS, Study, model_label
 
 
 def freeze(
@@ -67,7 +67,7 @@ def freeze(
         (directory / "model.json").write_text(
             json.dumps({"refused": str(error), "metadata": metadata}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
         )
-        (directory / "card.md").write_text(f"# {MODEL_LABELS[name]}\n\nNot fitted: {error}\n", encoding="utf-8")
+        (directory / "card.md").write_text(f"# {model_label(name)}\n\nNot fitted: {error}\n", encoding="utf-8")
         return
     save_model(model, directory, metadata)
     (directory / "card.md").write_text(_card(study, name, model, outcome), encoding="utf-8")
@@ -81,7 +81,7 @@ def _card(study: Study, name: str, model: Any, outcome: pd.DataFrame) -> str:
     settings = {key: value for key, value in study.model_parameters(name).items()}
     return "\n".join(
         [
-            f"# {MODEL_LABELS[name]}",
+            f"# {model_label(name)}",
             "",
             f"Frozen in study `{study.study}` by amlprognosis {__version__}, seed {study.seed}.",
             "",

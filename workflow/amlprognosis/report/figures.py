@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amlprognosis.report.captions import FIGURE_CAPTIONS, FIGURE_CATEGORIES
-from amlprognosis.study import MODEL_LABELS, Study
+from amlprognosis.study import Study, model_label, model_slug
 
 if TYPE_CHECKING:
     from amlprognosis.report.theme import Panel, Tables
@@ -125,8 +125,8 @@ def figures_of(study: Study) -> dict[str, FigureSpec]:
                 ("roc", "Time-dependent ROC", "figure_roc", True),
                 ("calibration", "Calibration", "figure_calibration", True),
             ):
-                add(kind, f"{kind}_{cohort}_{model}", f"{title}: {MODEL_LABELS[model]}, {label}",
-                    {"figure": title, "cohort": label, "model": MODEL_LABELS[model]},
+                add(kind, f"{kind}_{cohort}_{model_slug(model)}", f"{title}: {model_label(model)}, {label}",
+                    {"figure": title, "cohort": label, "model": model_label(model)},
                     _lazy("survival_figures", function, cohort, model, pass_study=study if needs else None),
                     )  # fmt: skip
     for atlas in study.atlases:

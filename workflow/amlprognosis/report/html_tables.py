@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from amlprognosis.report.ranking_figures import model_label, signed, term_label
+from amlprognosis.report.ranking_figures import signed, term_label
 from amlprognosis.report.theme import Tables, fixed, interval, number, p_text
-from amlprognosis.study import Study, horizon_suffix
+from amlprognosis.study import Study, horizon_suffix, model_label
 
 MOST_ROWS = 300
 HEADINGS = {

@@ -28,7 +28,7 @@ from amlprognosis.report.figures import (
 from amlprognosis.report.rulegraph import rule_graph_svg
 from amlprognosis.report.theme import Tables, number
 from amlprognosis.report.wording import limits, methods, verdict
-from amlprognosis.study import MODEL_LABELS, Study
+from amlprognosis.study import Study, model_label
 
 MAX_BYTES = 12 * 1024 * 1024
 CITATIONS: tuple[tuple[str, str, str], ...] = (
@@ -126,7 +126,7 @@ def render_report(study: Study, folder: Path, context: Mapping[str, Any]) -> str
         limits=limits(study, tables),
         figures=figures,
         models=models,
-        model_labels=MODEL_LABELS,
+        model_labels={name: model_label(name) for name in study.models.run},
         tables=_page_tables(study, tables),
         software=sorted(software.items(), key=lambda item: item[0].lower()),
         command=str(context.get("command", "")),

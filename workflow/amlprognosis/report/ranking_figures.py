@@ -27,7 +27,8 @@ from amlprognosis.report.theme import (
     p_text,
     rows,
 )
-from amlprognosis.study import MODEL_LABELS, Study
+from amlprognosis.study import Study, model_label
+from amlprognosis.study.names import FIXED_LABELS
 
 KIND_COLORS = {"Model with genes": BLUE, "Comparator": ORANGE}
 TERM_LABELS = {
@@ -42,11 +43,6 @@ TERM_LABELS = {
     "gene_index": "Gene index",
     "index": "Gene index",
 }
-
-
-def model_label(name: Any) -> str:
-    """Label of a model in the report."""
-    return MODEL_LABELS.get(str(name), str(name))
 
 
 def _range(items: list[dict[str, Any]], *always: float, margin: float = 0.02) -> tuple[float, float]:
@@ -377,7 +373,7 @@ def term_label(term: Any) -> str:
     """Label of a term of a Cox model."""
     text = str(term)
     bare = text.split(":", 1)[-1] if text.startswith(("clinical:", "expression:", "mutation:")) else text
-    label = TERM_LABELS.get(text) or MODEL_LABELS.get(text)
+    label = TERM_LABELS.get(text) or FIXED_LABELS.get(text)
     if label or text.startswith(("expression:", "mutation:")) or bare == bare.upper():
         return label or bare
     return bare[:1].upper() + bare[1:].replace("_", " ")

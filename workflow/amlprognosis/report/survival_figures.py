@@ -24,7 +24,7 @@ from amlprognosis.report.theme import (
     rows,
     years_text,
 )
-from amlprognosis.study import MODEL_LABELS, Study, horizon_suffix
+from amlprognosis.study import Study, horizon_suffix, model_label
 
 GROUP_LABELS = {"high": "High risk", "low": "Low risk"}
 HORIZON_COLORS = (BLUE, "#D55E00", "#009E73", "#CC79A7", "#E69F00", BLACK)
@@ -327,13 +327,13 @@ def figure_auc(tables: Tables, study: Study, cohort: str) -> Panel:
             low, high = number(row.get(f"{metric}_low")), number(row.get(f"{metric}_high"))
             items.append(
                 {
-                    "horizon": years_text(horizon), "model": MODEL_LABELS[model], "auc": number(row[metric]),
+                    "horizon": years_text(horizon), "model": model_label(model), "auc": number(row[metric]),
                     "low": low, "high": high, "text": interval(row[metric], low, high),
                 }
             )  # fmt: skip
     if not items:
         raise NothingToDraw("No time-dependent AUC is known here: the horizons lie beyond the follow-up.")
-    labels = [MODEL_LABELS[m] for m in models if any(item["model"] == MODEL_LABELS[m] for item in items)]
+    labels = [model_label(m) for m in models if any(item["model"] == model_label(m) for item in items)]
     # Okabe-Ito blue stays the gene index in every figure.
     color = alt.Color(
         "model:N",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from amlprognosis.report.cell_figures import contrast_note
-from amlprognosis.report.ranking_figures import main_model, model_label, signed, training_rows
+from amlprognosis.report.ranking_figures import main_model, signed, training_rows
 from amlprognosis.report.theme import Tables, interval, number, p_text, years_text
-from amlprognosis.study import COMPARATORS, Study
+from amlprognosis.study import COMPARATORS, Study, model_label
+from amlprognosis.study.names import horizon_model
 
 MODEL_NOUNS = {
     "gene_index": "the gene index",
@@ -244,6 +246,14 @@ def _size(tables: Tables, model: str) -> list[Statement]:
     return [Statement("bad" if ratio < 1 else "caution", text)]
 
 
+def _horizons(ran: Sequence[str], kind: str) -> str:
+    """Horizons at which a kind of classifier ran, as words after its name."""
+    found = sorted(model[1] for name in ran if (model := horizon_model(name)) and model[0] == kind)
+    if not found:
+        return ""
+    return f" ({_list([years_text(years) for years in found])}, weighted by the inverse probability of censoring)"
+
+
 def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]:
     """Methods paragraphs, filled from the study, ready to paste."""
     settings, cv, ev = study.models, study.crossvalidation, study.evaluation
@@ -272,29 +282,25 @@ def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]
         )
     for name, text in (
         ("random_survival_forest", "A random survival forest"),
-        (
-            "random_forest_5y",
-            "A random forest for death within five years, weighted by the inverse probability of censoring,",
-        ),
+        ("random_forest", "A random forest for death by a horizon"),
     ):
-        if name in ran:
+        if name in ran or _horizons(ran, name):
             f = getattr(settings, name)
             parts.append(
-                f"{text} had {f.n_estimators} trees, at least {f.min_samples_leaf} patients per leaf, and saw "
-                f"{', '.join(f.blocks)} features "
+                f"{text}{_horizons(ran, name)} had {f.n_estimators} trees, at least {f.min_samples_leaf} patients per "
+                f"leaf, and saw {', '.join(f.blocks)} features "
                 f"({f.max_features_screened} expression features kept by a univariable screen)."
             )
     for name, text in (
         ("xgboost_cox", "XGBoost with the Cox loss"),
-        (
-            "xgboost_5y",
-            "An XGBoost classifier of death within five years, weighted by inverse probability of censoring,",
-        ),
+        ("xgboost_aft", "XGBoost with an accelerated failure time loss"),
+        ("xgboost", "An XGBoost classifier of death by a horizon"),
     ):
-        if name in ran:
+        if name in ran or _horizons(ran, name):
             b = getattr(settings, name)
             parts.append(
-                f"{text} used depth {b.max_depth}, learning rate {b.learning_rate:g} and at most {b.n_estimators} "
+                f"{text}{_horizons(ran, name)} used depth {b.max_depth}, learning rate {b.learning_rate:g} "
+                f"and at most {b.n_estimators} "
                 f"rounds with "
                 f"early stopping."
             )

@@ -6,15 +6,7 @@ The models of this room are the only description of the configuration: ``config/
 
 from __future__ import annotations
 
-from amlprognosis.study.base import (
-    COMPARATORS,
-    DAYS_PER_MONTH,
-    DAYS_PER_YEAR,
-    GROUPS,
-    MODEL_LABELS,
-    horizon_days,
-    horizon_suffix,
-)
+from amlprognosis.study.base import DAYS_PER_MONTH, DAYS_PER_YEAR, horizon_days, horizon_suffix
 from amlprognosis.study.cohorts import (
     AgeColumn,
     Clinical,
@@ -30,13 +22,12 @@ from amlprognosis.study.cohorts import (
 from amlprognosis.study.load import check_files, load_study
 from amlprognosis.study.model import Study
 from amlprognosis.study.modelling import Models
+from amlprognosis.study.names import COMPARATORS, model_label, model_slug
 
 __all__ = [
     "COMPARATORS",
     "DAYS_PER_MONTH",
     "DAYS_PER_YEAR",
-    "GROUPS",
-    "MODEL_LABELS",
     "AgeColumn",
     "Clinical",
     "Cohort",
@@ -53,4 +44,6 @@ __all__ = [
     "horizon_days",
     "horizon_suffix",
     "load_study",
+    "model_label",
+    "model_slug",
 ]

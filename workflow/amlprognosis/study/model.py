@@ -11,9 +11,12 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints, model_validator
 
 from amlprognosis import __version__
-from amlprognosis.study.base import GROUPS, Name, Section
+from amlprognosis.study.base import Name, Section
 from amlprognosis.study.cohorts import Atlas, Cohort, GdcSource, GeoSource, TablesSource
 from amlprognosis.study.modelling import CrossValidation, Evaluation, Features, GeneSets, Models, Simulation
+from amlprognosis.study.names import horizon_model, is_grid, model_slug, parse_grid_name
+
+GRID = "grid-"
 
 
 class Study(Section):
@@ -92,15 +95,27 @@ class Study(Section):
         return (item.label if item else "") or name
 
     def groups(self) -> dict[str, list[str]]:
-        """Models to run by group; one job is a group and a repeat."""
-        chosen: dict[str, list[str]] = {
-            group: [m for m in names if m in self.models.run] for group, names in GROUPS.items()
-        }
-        return {group: names for group, names in chosen.items() if names}
+        """Models to run by group; one job is a group and a repeat. The grid's groups share a selector."""
+        found: dict[str, list[str]] = {}
+        for name in self.models.run:
+            found.setdefault(_group(name), []).append(name)
+        return found
+
+    def grid_groups(self) -> list[str]:
+        """Names of the groups that belong to the grid."""
+        return [group for group in self.groups() if group.startswith(GRID)]
+
+    def model_of_folder(self, folder: str) -> str:
+        """Name of the model that is frozen in ``models/<folder>``."""
+        return next(name for name in self.models.run if model_slug(name) == folder)
 
     def model_parameters(self, name: str) -> dict[str, Any]:
         """Settings of a model as plain values."""
-        section = getattr(self.models, name, None)
+        if is_grid(name):
+            settings = self.models.grid.model_dump(exclude={"candidates", "inner_folds"})
+            return {"name": name, "parameters": self.models.parameters, **settings}
+        horizon = horizon_model(name)
+        section = getattr(self.models, horizon[0] if horizon else name, None)
         return section.model_dump() if isinstance(section, Section) else {}
 
     def fingerprint(self, *sections: str) -> str:
@@ -122,8 +137,10 @@ class Study(Section):
 
     def models_fingerprint(self, names: Sequence[str]) -> str:
         """Settings that the fit of some models depends on (see :meth:`fingerprint`)."""
-        own = [f"models.{name}" for name in names if self.model_parameters(name)]
-        return self.fingerprint("seed", "crossvalidation", "evaluation.horizons_years", "models.run", *own)
+        own = {name: self.model_parameters(name) for name in names}
+        grid = ["models.grid"] if any(is_grid(name) for name in names) else []
+        rest = self.fingerprint("seed", "crossvalidation", "evaluation.horizons_years", *grid)
+        return _digest({"models": own, "rest": rest})
 
     def retrieval_of(self, cohort: str) -> tuple[str, str] | None:
         """Source and accession whose files a cohort needs; None for own tables, read in place."""
@@ -173,6 +190,20 @@ class Study(Section):
         if not isinstance(source, TablesSource):
             return {}
         return {key: self.path(path) for key, path in source.paths().items()}
+
+
+def _group(name: str) -> str:
+    """Group of a model (see :meth:`Study.groups`)."""
+    if is_grid(name):
+        selector = parse_grid_name(name).selector
+        return f"{GRID}{model_slug(str(selector)) if selector else 'single'}"
+    horizon = horizon_model(name)
+    kind = horizon[0] if horizon else name
+    if kind in ("random_survival_forest", "random_forest"):
+        return "forests"
+    if kind in ("xgboost_cox", "xgboost_aft", "xgboost"):
+        return "boosting"
+    return "classifiers" if horizon else "linear"
 
 
 def _are_counts(source: TablesSource | GeoSource | GdcSource) -> bool:

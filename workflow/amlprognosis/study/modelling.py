@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from amlprognosis.study.base import GROUPS, ModelName, Section
+from amlprognosis.study.base import Section
+from amlprognosis.study.names import (
+    COMPARATORS,
+    DEFAULT_MODELS,
+    LEARNERS,
+    SELECTORS,
+    SETS,
+    canonical_name,
+    is_grid,
+    nearest,
+    resolve_names,
+    setting_fault,
+)
 
 
 class GeneSets(Section):
@@ -92,22 +104,126 @@ class BoostingSettings(TreeSettings):
     max_depth: int = Field(default=2, ge=1, le=10, description="Depth of a tree.")
 
 
-class Models(Section):
-    """Which models run, and their settings."""
+class GridSettings(Section):
+    """The grid: learners and combinations of the recipe, such as ``Lasso + StepCox[both]``."""
 
-    run: list[ModelName] = Field(
-        default=[name for group in GROUPS.values() for name in group],
+    candidates: Literal["gene_sets", "expression"] = Field(
+        default="gene_sets",
+        description="gene_sets: the grid chooses among the candidate genes of the index; expression: among all genes.",
+    )
+    screen_p: float = Field(default=0.05, gt=0, le=1, description="Univariate Cox p-value that admits a gene.")
+    min_genes: int = Field(default=10, ge=2, description="Genes kept by the screen if fewer pass.")
+    max_genes: int = Field(default=200, ge=2, description="Most genes that the screen lets through.")
+    inner_folds: int = Field(
+        default=5,
+        ge=0,
+        le=20,
+        description="Inner folds, in which the whole grid is run again to choose its best member within each training "
+        "part: what the best of the grid is honestly worth. 0 leaves that out.",
+    )
+
+    @field_validator("inner_folds")
+    @classmethod
+    def _not_one(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("one fold leaves nothing to train on; take 0 or at least 2")
+        return value
+
+
+class HorizonSettings(Section):
+    """Classifiers of death by a horizon (logistic, svm, mlp, knn)."""
+
+    weighting: Literal["ipcw", "pseudo"] = Field(
+        default="ipcw",
+        description="How censored patients count: inverse probability of censoring weights, or pseudo-observations "
+        "(not for svm).",
+    )
+    selection: Literal["mrmr", "screen"] = Field(
+        default="mrmr", description="mrmr: minimum redundancy, maximum relevance; screen: smallest univariate Cox p."
+    )
+    n_selected: int = Field(default=30, ge=2, description="Features selected.")
+    blocks: list[Literal["expression", "clinical", "mutation"]] = Field(
+        default=["expression", "clinical", "mutation"], description="Blocks of features that the model sees."
+    )
+
+
+class Models(Section):
+    """Which models run, and their settings.
+
+    A text or a list in place of the section, such as ``models: all101``, is short for ``run`` with these names,
+    the gene index and every comparator.
+    """
+
+    run: list[str] = Field(
+        default=list(DEFAULT_MODELS),
         min_length=1,
-        description="Models and comparators to run, gene_index among them: the report is written around it. A "
-        "comparator that a cohort cannot support is refused with its reason in the leaderboard.",
+        description="Models and comparators to run, gene_index among them: the report is written around it. Fixed "
+        "names; classifiers at a horizon such as `logistic_3y`; learners and combinations of the grid such as `RSF`, "
+        "`Enet[alpha=0.3]`, `Lasso + StepCox[both]`; and the sets `all101`, `ten`, `quick`. A comparator that a cohort "
+        "cannot support is refused with its reason in the leaderboard.",
+    )
+    grid: GridSettings = Field(default=GridSettings(), description="Learners and combinations.")
+    parameters: dict[str, dict[str, Any]] = Field(
+        default={},
+        description="Settings of a family wherever it stands in the grid, such as `RSF: {n_estimators: 500}`. Those in "
+        "a name's brackets go first.",
     )
     gene_index: GeneIndexSettings = Field(default=GeneIndexSettings(), description="Gene index.")
     random_survival_forest: ForestSettings = Field(default=ForestSettings(), description="Random survival forest.")
-    random_forest_5y: ForestSettings = Field(
-        default=ForestSettings(min_samples_leaf=5), description="Random forest at five years."
+    random_forest: ForestSettings = Field(
+        default=ForestSettings(min_samples_leaf=5), description="Random forests at a horizon."
     )
     xgboost_cox: BoostingSettings = Field(default=BoostingSettings(), description="XGBoost Cox.")
-    xgboost_5y: BoostingSettings = Field(default=BoostingSettings(), description="XGBoost at five years.")
+    xgboost_aft: BoostingSettings = Field(default=BoostingSettings(), description="XGBoost accelerated failure time.")
+    xgboost: BoostingSettings = Field(default=BoostingSettings(), description="XGBoost at a horizon.")
+    logistic: HorizonSettings = Field(default=HorizonSettings(), description="Elastic-net logistic at a horizon.")
+    svm: HorizonSettings = Field(default=HorizonSettings(), description="Support vector machine at a horizon.")
+    mlp: HorizonSettings = Field(default=HorizonSettings(), description="Neural network at a horizon.")
+    knn: HorizonSettings = Field(default=HorizonSettings(), description="Nearest neighbours at a horizon.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [value]
+        if isinstance(value, list):
+            always = [name for name in ("gene_index", *COMPARATORS) if name not in value]
+            return {"run": [*value, *always]}
+        return value
+
+    @field_validator("run")
+    @classmethod
+    def _known(cls, value: list[str]) -> list[str]:
+        return resolve_names(value)
+
+    @field_validator("parameters")
+    @classmethod
+    def _settable(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        families = {**LEARNERS, "Stability": SELECTORS["Stability"]}
+        for family, settings in value.items():
+            if family not in families:
+                raise ValueError(f"{family!r} is no family{nearest(family, families)} Known are {', '.join(families)}")
+            unknown = sorted(set(settings) - set(families[family]))
+            if unknown:
+                raise ValueError(f"{family}: {unknown[0]!r} is no setting; valid are {', '.join(families[family])}")
+            fault = setting_fault(family, settings)
+            if fault:
+                raise ValueError(f"{family}: {fault}")
+        return value
+
+    @property
+    def grid_run(self) -> list[str]:
+        """Those of ``run`` that are learners and combinations of the grid."""
+        return [name for name in self.run if is_grid(name)]
+
+
+def _one_name(value: str) -> str:
+    if value in SETS:
+        raise ValueError(f"{value!r} is a set; name single models")
+    return canonical_name(value)
+
+
+OneModel = Annotated[str, AfterValidator(_one_name)]
 
 
 class Evaluation(Section):
@@ -118,7 +234,7 @@ class Evaluation(Section):
     bootstrap: int = Field(default=1000, ge=100, description="Bootstrap replicates over patients.")
     permutations: int = Field(default=20, ge=0, description="Permuted outcomes through the whole index procedure.")
     random_sets: int = Field(default=50, ge=0, description="Random gene sets through the whole index procedure.")
-    report_models: list[ModelName] = Field(
+    report_models: list[OneModel] = Field(
         default=["gene_index", "random_survival_forest", "xgboost_cox", "clinical"],
         description="Models whose curves the report draws.",
     )

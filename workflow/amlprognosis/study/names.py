@@ -1,0 +1,274 @@
+"""Names of models: fixed ones, classifiers at a horizon, and the learners and combinations of the grid.
+
+A grid name is ``learner`` or ``selector + learner``, each a family with settings in brackets: ``RSF``,
+``Enet[alpha=0.3]``, ``Lasso + StepCox[both]``. This module knows text alone; :mod:`amlprognosis.models.registry` makes
+estimators of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Scalar = int | float | str
+
+COMPARATORS = ("age", "age_sex", "eln", "clinical", "clinical_mutations", "lsc17")
+FIXED_LABELS = {
+    "gene_index": "Gene index (lasso Cox)",
+    "random_survival_forest": "Random survival forest",
+    "xgboost_cox": "XGBoost Cox",
+    "xgboost_aft": "XGBoost AFT",
+    "age": "Age",
+    "age_sex": "Age + sex",
+    "eln": "Risk group",
+    "clinical": "Clinical Cox",
+    "clinical_mutations": "Clinical + mutations Cox",
+    "lsc17": "LSC17 (published weights)",
+}
+HORIZON_LABELS = {
+    "random_forest": "Random forest",
+    "xgboost": "XGBoost",
+    "logistic": "Elastic-net logistic",
+    "svm": "Support vector machine",
+    "mlp": "Neural network",
+    "knn": "Nearest neighbours",
+}
+DEFAULT_MODELS = (
+    "gene_index",
+    "random_survival_forest",
+    "xgboost_cox",
+    "random_forest_5y",
+    "xgboost_5y",
+    *COMPARATORS,
+)
+# Families and the settings that a study may change; a test holds them against the estimators.
+LEARNERS: dict[str, tuple[str, ...]] = {
+    "RSF": ("n_estimators", "min_samples_leaf", "max_features"),
+    "Enet": ("alpha", "rule", "n_folds", "penalty"),
+    "Lasso": ("rule", "n_folds", "penalty"),
+    "Ridge": ("n_folds", "penalty"),
+    "StepCox": ("direction", "criterion", "ties"),
+    "CoxBoost": ("penalty", "max_steps", "n_steps", "n_folds"),
+    "PLS-Cox": ("n_components", "max_components", "n_folds"),
+    "SuperPC": ("n_components", "n_folds"),
+    "GBM": ("learning_rate", "max_trees", "max_depth", "min_samples_leaf", "subsample", "n_folds"),
+    "survival-SVM": ("alpha", "n_folds"),
+}
+SELECTORS: dict[str, tuple[str, ...]] = {
+    **{name: LEARNERS[name] for name in ("RSF", "Enet", "Lasso", "StepCox", "CoxBoost")},
+    "Stability": ("threshold", "n_pairs", "q"),
+}
+_ALIASES = {"plsRcox": "PLS-Cox", "a": "alpha"}
+# What may stand in brackets without its key.
+_BARE = {
+    "both": "direction",
+    "backward": "direction",
+    "forward": "direction",
+    "aic": "criterion",
+    "bic": "criterion",
+}
+_TERM = re.compile(r"^([A-Za-z][A-Za-z-]*)\s*(?:\[([^\[\]]*)\])?$")
+_HORIZON = re.compile(rf"^({'|'.join(HORIZON_LABELS)})_(\d+(?:\.\d+)?)y$")
+
+
+@dataclass(frozen=True)
+class Term:
+    """A family with its settings, such as ``StepCox[both]``."""
+
+    family: str
+    settings: tuple[tuple[str, Scalar], ...] = ()
+
+    def __str__(self) -> str:
+        """The canonical name."""
+        words = [str(value) if _BARE.get(str(value)) == key else f"{key}={value}" for key, value in self.settings]
+        return f"{self.family}[{', '.join(words)}]" if words else self.family
+
+
+@dataclass(frozen=True)
+class GridName:
+    """A learner, alone or behind a selector."""
+
+    learner: Term
+    selector: Term | None = None
+
+    def __str__(self) -> str:
+        """The canonical name."""
+        return f"{self.selector} + {self.learner}" if self.selector else str(self.learner)
+
+
+def parse_term(text: str, families: Mapping[str, tuple[str, ...]] = LEARNERS) -> Term:
+    """Read one family with its settings.
+
+    Raises
+    ------
+    ValueError
+        If the family or a setting is unknown; the message names the nearest valid ones.
+    """
+    match = _TERM.match(text.strip())
+    family = _ALIASES.get(match[1], match[1]) if match else text.strip()
+    if match is None or family not in families:
+        raise ValueError(f"{text.strip()!r} is not known{nearest(family, families)} Known are {', '.join(families)}")
+    settings: dict[str, Scalar] = {}
+    for word in filter(None, (part.strip() for part in (match[2] or "").split(","))):
+        key, equals, value = (part.strip() for part in word.partition("="))
+        if not equals:
+            key, value = _BARE.get(word, ""), word
+        key = _ALIASES.get(key, key)
+        if key not in families[family]:
+            raise ValueError(
+                f"{text.strip()!r}: {word!r} is no setting of {family}; valid are {', '.join(families[family])}"
+            )
+        if key in settings:
+            raise ValueError(f"{text.strip()!r}: {key} is given twice")
+        settings[key] = _scalar(value)
+    if family == "StepCox":
+        settings.setdefault("direction", "both")
+    if family == "Enet":
+        settings.setdefault("alpha", 0.5)
+    fault = setting_fault(family, settings)
+    if fault:
+        raise ValueError(f"{text.strip()!r}: {fault}")
+    return Term(family, tuple(sorted(settings.items())))
+
+
+def setting_fault(family: str, settings: Mapping[str, Any]) -> str | None:
+    """What is wrong with settings whose keys are known, or None."""
+    choices = {
+        "direction": ("both", "backward", "forward"),
+        "criterion": ("aic", "bic"),
+        "rule": ("min", "1se"),
+        "ties": ("efron", "breslow"),
+    }
+    for key, value in settings.items():
+        if key in choices and value not in choices[key]:
+            return f"{key} must be one of {', '.join(choices[key])}, got {value!r}"
+        if key not in choices and isinstance(value, str) and value not in ("auto", "cv", "sqrt"):
+            return f"{key} must be a number, got {value!r}"
+    alpha = settings.get("alpha")
+    if family == "Enet" and isinstance(alpha, (int, float)) and not 0 < alpha <= 1:
+        return f"alpha must lie above 0 and at most 1, got {alpha}; for alpha 0 use Ridge"
+    return None
+
+
+def _scalar(text: str) -> Scalar:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def parse_grid_name(text: str) -> GridName:
+    """Read ``learner`` or ``selector + learner``.
+
+    Raises
+    ------
+    ValueError
+        If it is neither; the message names the nearest valid ones.
+    """
+    parts = text.split("+")
+    if len(parts) > 2:
+        raise ValueError(f"{text!r}: a combination is one selector + one learner")
+    learner = parse_term(parts[-1], LEARNERS)
+    return GridName(learner, parse_term(parts[0], SELECTORS) if len(parts) == 2 else None)
+
+
+def horizon_model(name: str) -> tuple[str, float] | None:
+    """Kind and horizon in years of a classifier such as ``logistic_3y``; None for any other name."""
+    match = _HORIZON.match(name)
+    return (match[1], float(match[2])) if match and float(match[2]) > 0 else None
+
+
+def is_grid(name: str) -> bool:
+    """Whether a valid name is a learner or combination of the grid."""
+    return name not in FIXED_LABELS and horizon_model(name) is None
+
+
+def canonical_name(text: str) -> str:
+    """Check a model's name and give its one spelling.
+
+    Raises
+    ------
+    ValueError
+        If it is not known; the message names the nearest valid ones.
+    """
+    text = " ".join(str(text).split())
+    if text in FIXED_LABELS:
+        return text
+    horizon = horizon_model(text)
+    if horizon:
+        return f"{horizon[0]}_{horizon[1]:g}y"
+    if "+" not in text and "[" not in text and text not in LEARNERS and text not in _ALIASES:
+        known = [*FIXED_LABELS, *(f"{kind}_5y" for kind in HORIZON_LABELS), *LEARNERS, *SETS]
+        raise ValueError(f"{text!r} is not known{nearest(text, known)} Known are {', '.join(known)}")
+    return str(parse_grid_name(text))
+
+
+def nearest(text: str, known: Iterable[str]) -> str:
+    """The part of a message that guesses what was meant."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(text.lower(), by_lower, n=2, cutoff=0.5)
+    return f"; did you mean {' or '.join(by_lower[name] for name in near)}?" if near else "."
+
+
+def model_label(name: str) -> str:
+    """How reports call a model."""
+    horizon = horizon_model(name)
+    if horizon:
+        years = f"{horizon[1]:g} year" + ("s" if horizon[1] != 1 else "")
+        return f"{HORIZON_LABELS[horizon[0]]}, {years}"
+    return FIXED_LABELS.get(name, name)
+
+
+def model_slug(name: str) -> str:
+    """Name of a model's folder: ``Lasso + StepCox[both]`` lies in ``Lasso__StepCox-both``."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name.replace(" + ", "__")).strip("-")
+
+
+_ENETS = tuple(f"Enet[alpha={k / 10:g}]" for k in range(1, 10))
+_STEPS = ("StepCox[both]", "StepCox[backward]", "StepCox[forward]")
+_SINGLE = ("RSF", *_ENETS, *_STEPS, "CoxBoost", "PLS-Cox", "SuperPC", "GBM", "survival-SVM", "Ridge", "Lasso")
+
+
+def _all101() -> tuple[str, ...]:
+    """The 101 combinations of the recipe (Liu 2022, doi:10.1038/s41467-022-28421-6, and those who followed)."""
+    behind = {
+        "RSF": [name for name in _SINGLE if name != "RSF"],
+        "StepCox[both]": [name for name in _SINGLE if name not in _STEPS],
+        "StepCox[backward]": [name for name in _SINGLE if name not in _STEPS],
+        "CoxBoost": [name for name in _SINGLE if name != "CoxBoost"],
+        "Lasso": [name for name in _SINGLE if name not in (*_ENETS, "Ridge", "Lasso")],
+    }
+    return (*_SINGLE, *(f"{selector} + {name}" for selector, names in behind.items() for name in names))
+
+
+SETS: dict[str, tuple[str, ...]] = {
+    "all101": _all101(),
+    "ten": (
+        "RSF", "Enet[alpha=0.5]", "Lasso", "Ridge", "StepCox[both]", "CoxBoost", "PLS-Cox", "SuperPC", "GBM",
+        "survival-SVM",
+    ),
+    "quick": ("Lasso", "Ridge", "CoxBoost", "SuperPC", "RSF", "Lasso + StepCox[both]"),
+}  # fmt: skip
+
+
+def resolve_names(texts: Iterable[str]) -> list[str]:
+    """Expand sets and check names, in the order given; a name that several sets bring stands once.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or one is written twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        for name in SETS.get(str(text).strip()) or [canonical_name(text)]:
+            origin = str(text).strip()
+            if name in found and found[name] not in SETS and origin not in SETS:
+                raise ValueError(f"a value stands twice: {name!r}")
+            found.setdefault(name, origin)
+    return list(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time as clock
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,6 +156,65 @@ def crossvalidate(
     InputError
         Outcome among the features, patients that do not match, an unknown repeat.
     """
+    predictions, selected, notes = [], [], []
+    seconds = dict.fromkeys(models, 0.0)
+    for part in fold_parts(features, outcome, folds, repeat):
+        for model in models:
+            where = {"model": model, "repeat": repeat, "fold": part.fold}
+            started = clock.perf_counter()
+            try:
+                estimator = make(model, derive_seed(seed, model, repeat, part.fold)).fit(
+                    part.train.copy(), part.y.copy()
+                )
+                seconds[model] += clock.perf_counter() - started
+                cutpoint = None
+                if not hasattr(estimator, "predict_group") and not hasattr(estimator, "cutpoint_"):
+                    cutpoint = float(np.median(estimator.predict(part.train.copy())))
+                table = predict_frame(estimator, part.test.copy(), horizons_years, curve_points, cutpoint)
+                chosen = (
+                    estimator.selected_features()
+                    if hasattr(estimator, "selected_features")
+                    else pd.DataFrame({"feature": [], "weight": []})
+                )
+            except InputError as error:
+                logger.warning("%s, repeat %d, fold %d: %s", model, repeat, part.fold, error)
+                notes.append(where | {"reason": str(error)})
+                continue
+            predictions.append(table.assign(**where))
+            selected.append(chosen.assign(**where))
+        logger.info("repeat %d: fold %d done", repeat, part.fold)
+    return gather(predictions, selected, seconds, notes, horizons_years, curve_points)
+
+
+@dataclass(frozen=True)
+class FoldPart:
+    """One fold: everything a fit may see, and the features of those held out.
+
+    Attributes
+    ----------
+    fold : int
+    train : DataFrame
+        Features of the training part.
+    y : structured ndarray
+        Their outcome.
+    test : DataFrame
+        Features of the patients held out; their outcome is not here.
+    """
+
+    fold: int
+    train: pd.DataFrame
+    y: np.ndarray
+    test: pd.DataFrame
+
+
+def fold_parts(features: pd.DataFrame, outcome: pd.DataFrame, folds: pd.DataFrame, repeat: int) -> Iterator[FoldPart]:
+    """Split patients by the folds of one repeat.
+
+    Raises
+    ------
+    InputError
+        As :func:`crossvalidate`.
+    """
     features, outcome = _aligned(features, outcome)
     part = folds[folds["repeat"] == repeat]
     if part.empty:
@@ -165,36 +224,23 @@ def crossvalidate(
     for fold, held in held_of_fold.items():
         if held - known:
             raise InputError(f"fold {fold} holds out {sorted(held - known)[0]}, who is not among the features")
-    predictions, selected, notes = [], [], []
-    seconds = dict.fromkeys(models, 0.0)
-    for number, (fold, held) in enumerate(held_of_fold.items(), start=1):
+    for fold, held in held_of_fold.items():
         is_held = features.index.isin(held)
-        test = features[is_held]
-        for model in models:
-            where = {"model": model, "repeat": repeat, "fold": fold}
-            train, y = features[~is_held].copy(), structured_outcome(outcome[~is_held])
-            if held & set(train.index) or len(train) + len(test) != len(features):
-                raise AssertionError(f"held-out patients among the training part of fold {fold}")
-            started = clock.perf_counter()
-            try:
-                estimator = make(model, derive_seed(seed, model, repeat, fold)).fit(train, y)
-                seconds[model] += clock.perf_counter() - started
-                cutpoint = None
-                if not hasattr(estimator, "predict_group") and not hasattr(estimator, "cutpoint_"):
-                    cutpoint = float(np.median(estimator.predict(features[~is_held].copy())))
-                table = predict_frame(estimator, test.copy(), horizons_years, curve_points, cutpoint)
-                chosen = (
-                    estimator.selected_features()
-                    if hasattr(estimator, "selected_features")
-                    else pd.DataFrame({"feature": [], "weight": []})
-                )
-            except InputError as error:
-                logger.warning("%s, repeat %d, fold %d: %s", model, repeat, fold, error)
-                notes.append(where | {"reason": str(error)})
-                continue
-            predictions.append(table.assign(**where))
-            selected.append(chosen.assign(**where))
-        logger.info("repeat %d: fold %d of %d done", repeat, number, len(held_of_fold))
+        train, test = features[~is_held].copy(), features[is_held]
+        if held & set(train.index) or len(train) + len(test) != len(features):
+            raise AssertionError(f"held-out patients among the training part of fold {fold}")
+        yield FoldPart(fold, train, structured_outcome(outcome[~is_held]), test)
+
+
+def gather(
+    predictions: list[pd.DataFrame],
+    selected: list[pd.DataFrame],
+    seconds: dict[str, float],
+    notes: list[dict[str, object]],
+    horizons_years: Sequence[float],
+    curve_points: int = CURVE_POINTS,
+) -> CrossvalidationResult:
+    """Stack what the folds of a repeat gave, sorted."""
     columns = prediction_times(horizons_years, curve_points)[0]
     head = ["model", "repeat", "fold"]
     return CrossvalidationResult(

@@ -1,8 +1,7 @@
-"""Model names of a study and the estimators behind them."""
+"""Estimators behind the model names of a study."""
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -10,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from amlprognosis.errors import InputError
+from amlprognosis.study.names import canonical_name, horizon_model, is_grid
 
 # name: module, class, settings of the name (a study may override those that are parameters)
-_MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
+_FIXED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gene_index": ("gene_index", "GeneIndex", {}),
     "random_survival_forest": ("forest", "RandomSurvivalForest", {}),
     "xgboost_cox": ("boosting", "XGBoostCox", {}),
-    "random_forest_5y": ("horizon", "HorizonForest", {"horizon_years": 5.0}),
-    "xgboost_5y": ("horizon", "HorizonXGBoost", {"horizon_years": 5.0}),
+    "xgboost_aft": ("boosting", "XGBoostAFT", {}),
     "age": ("cox", "CoxModel", {"columns": ("clinical:age",)}),
     "age_sex": ("cox", "CoxModel", {"columns": ("clinical:age", "clinical:sex_male")}),
     "eln": ("cox", "CoxModel", {"columns": ("clinical:risk_*",)}),
@@ -29,8 +28,16 @@ _MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "lsc17": ("cox", "SignatureScore", {}),
 }
-
-MODEL_NAMES: tuple[str, ...] = tuple(_MODELS)
+_HORIZON = {
+    "random_forest": "HorizonForest",
+    "xgboost": "HorizonXGBoost",
+    "logistic": "HorizonLogistic",
+    "svm": "HorizonSVM",
+    "mlp": "HorizonMLP",
+    "knn": "HorizonKNN",
+}
+# Every kind of model once, for tests and listings.
+MODEL_NAMES: tuple[str, ...] = (*_FIXED, *(f"{kind}_5y" for kind in _HORIZON))
 
 
 def signature_path(name: str) -> Path:
@@ -39,11 +46,18 @@ def signature_path(name: str) -> Path:
 
 
 def _entry(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
-    if name not in _MODELS:
-        near = difflib.get_close_matches(str(name), MODEL_NAMES, n=2)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise InputError(f"models: {name!r} is not known{hint} Known are {', '.join(MODEL_NAMES)}")
-    module, cls, settings = _MODELS[name]
+    try:
+        name = canonical_name(name)
+    except ValueError as error:
+        raise InputError(f"models: {error}") from None
+    horizon = horizon_model(name)
+    settings: dict[str, Any]
+    if is_grid(name):
+        module, cls, settings = "combination", "Combination", {"name": name}
+    elif horizon:
+        module, cls, settings = "horizon", _HORIZON[horizon[0]], {"horizon_years": horizon[1]}
+    else:
+        module, cls, settings = _FIXED[name]
     return getattr(import_module(f"amlprognosis.models.{module}"), cls), dict(settings)
 
 
@@ -59,7 +73,8 @@ def make_model(name: str, parameters: Mapping[str, Any] | None = None, seed: int
     Parameters
     ----------
     name : str
-        One of ``MODEL_NAMES``.
+        A fixed name, a classifier at a horizon, or a learner or combination of the grid
+        (:mod:`amlprognosis.study.names`).
     parameters : mapping, optional
         Overrides of the estimator's parameters.
     seed : int

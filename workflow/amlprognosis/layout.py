@@ -29,6 +29,7 @@ BULK_TABLES = (
     "stability_summary",
     "validation",
 )
+GRID_TABLES = ("grid", "grid_summary")
 PLANTED_TABLES = ("planted", "planted_summary")
 ATLAS_TABLES = ("umap", "cell_scores", "cells_test", "cell_quality")
 
@@ -36,6 +37,8 @@ ATLAS_TABLES = ("umap", "cell_scores", "cells_test", "cell_quality")
 def report_tables(study: Study) -> list[str]:
     """Names of the tables of a study, sorted; each is ``results/<study>/tables/<name>.tsv``."""
     names = [*BULK_TABLES]
+    if study.models.grid_run:
+        names += GRID_TABLES
     if study.simulate:
         names += PLANTED_TABLES
     names += [f"{kind}_{atlas}" for kind in ATLAS_TABLES for atlas in study.atlases]

@@ -3,7 +3,7 @@
 import os
 
 from amlprognosis.errors import InputError
-from amlprognosis.study import check_files, load_study
+from amlprognosis.study import check_files, load_study, model_slug
 from amlprognosis.report.figures import figures_of
 from amlprognosis.layout import report_tables, simulated_files
 from snakemake.exceptions import WorkflowError
@@ -34,7 +34,8 @@ FIGURES = figures_of(STUDY)
 COMMAND = " ".join(
     ["snakemake --cores all", *(f"--configfile {path}" for path in CONFIG_FILES)]
 )
-MODELS = expand(f"{RESULTS}/models/{{model}}/model.json", model=STUDY.models.run)
+MODEL_FOLDERS = [model_slug(name) for name in STUDY.models.run]
+MODELS = expand(f"{RESULTS}/models/{{model}}/model.json", model=MODEL_FOLDERS)
 COHORTS = expand(f"{RESULTS}/cohorts/{{cohort}}.h5ad", cohort=sorted(STUDY.cohorts))
 REPORT_TABLES = report_tables(STUDY)
 
@@ -42,8 +43,8 @@ REPORT_TABLES = report_tables(STUDY)
 wildcard_constraints:
     cohort="|".join(sorted(STUDY.cohorts)),
     atlas="|".join(sorted(STUDY.atlases)) or "none",
-    group="|".join(sorted(STUDY.groups())),
-    model="|".join(sorted(STUDY.models.run)),
+    group="|".join(sorted(set(STUDY.groups()) - set(STUDY.grid_groups()))) or "none",
+    grid="|".join(sorted(STUDY.grid_groups())) or "none",
     repeat=r"\d+",
     source="geo|gdc|cells",
 

@@ -1,5 +1,11 @@
 """How good, against what, and whether to believe it."""
 
+INNER = expand(
+    f"{RESULTS}/crossvalidation/{{group}}/repeat-{{repeat}}.inner.parquet",
+    group=sorted(STUDY.grid_groups()),
+    repeat=REPEATS,
+)
+GRID_SUMMARY = [f"{TABLES}/grid_summary.tsv"] if STUDY.models.grid_run else []
 OUT_OF_FOLD = expand(
     f"{RESULTS}/crossvalidation/{{group}}/repeat-{{repeat}}.parquet",
     group=sorted(STUDY.groups()),
@@ -18,8 +24,22 @@ rule leaderboard:
         predictions=OUT_OF_FOLD,
         selected=SELECTED,
         notes=FOLD_NOTES,
+        inner=INNER,
         models=MODELS,
     output:
+        **{
+            name: report(
+                f"{TABLES}/{name}.tsv",
+                caption="../report/table.rst",
+                category="Performance",
+                labels={"table": label},
+            )
+            for name, label in (
+                ("grid", "Grid of learners and combinations"),
+                ("grid_summary", "Grid: what picking the best is worth"),
+            )
+            if STUDY.models.grid_run
+        },
         leaderboard=report(
             f"{TABLES}/leaderboard.tsv",
             caption="../report/table_leaderboard.rst",
@@ -93,6 +113,8 @@ rule compare:
         validation=expand(f"{RESULTS}/cohorts/{{cohort}}.h5ad", cohort=STUDY.validation),
         out_of_fold=OUT_OF_FOLD,
         notes=FOLD_NOTES,
+        inner=INNER,
+        grid=GRID_SUMMARY,
         validated=VALIDATED,
         index=f"{TABLES}/index.tsv",
     output:

@@ -31,6 +31,37 @@ rule crossvalidate:
         "../scripts/crossvalidate.py"
 
 
+rule crossvalidate_grid:
+    input:
+        features=f"{RESULTS}/design/features.parquet",
+        folds=f"{RESULTS}/design/folds.parquet",
+        candidates=f"{RESULTS}/design/candidates.json",
+    output:
+        predictions=f"{RESULTS}/crossvalidation/{{grid}}/repeat-{{repeat}}.parquet",
+        selected=f"{RESULTS}/crossvalidation/{{grid}}/repeat-{{repeat}}.selected.parquet",
+        notes=f"{RESULTS}/crossvalidation/{{grid}}/repeat-{{repeat}}.notes.tsv",
+        inner=f"{RESULTS}/crossvalidation/{{grid}}/repeat-{{repeat}}.inner.parquet",
+        seconds=f"{RESULTS}/crossvalidation/{{grid}}/repeat-{{repeat}}.seconds.json",
+    log:
+        f"{LOGS}/crossvalidate/{{grid}}/repeat-{{repeat}}.log",
+    benchmark:
+        f"{BENCHMARKS}/crossvalidate/{{grid}}/repeat-{{repeat}}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(240),
+    params:
+        settings=lambda wildcards: STUDY.models_fingerprint(
+            STUDY.groups()[wildcards.grid]
+        ),
+    message:
+        "Cross-validate {wildcards.grid}, repeat {wildcards.repeat}"
+    script:
+        "../scripts/crossvalidate_grid.py"
+
+
 # A rule per group: its models share one job, whose start-up costs more than most fits.
 for GROUP, MEMBERS in STUDY.groups().items():
 
@@ -41,8 +72,14 @@ for GROUP, MEMBERS in STUDY.groups().items():
             features=f"{RESULTS}/design/features.parquet",
             candidates=f"{RESULTS}/design/candidates.json",
         output:
-            models=expand(f"{RESULTS}/models/{{model}}/model.json", model=MEMBERS),
-            cards=expand(f"{RESULTS}/models/{{model}}/card.md", model=MEMBERS),
+            models=expand(
+                f"{RESULTS}/models/{{model}}/model.json",
+                model=[model_slug(member) for member in MEMBERS],
+            ),
+            cards=expand(
+                f"{RESULTS}/models/{{model}}/card.md",
+                model=[model_slug(member) for member in MEMBERS],
+            ),
         log:
             f"{LOGS}/fit/{GROUP}.log",
         benchmark:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from amlprognosis.cohort import read_cohort
-from amlprognosis.evaluation.inputs import read_features, read_parts
+from amlprognosis.evaluation.inputs import best_of, read_features, read_parts
 from amlprognosis.evaluation.summaries import comparison_tables
 from amlprognosis.job import job
 from amlprognosis.tables import read_table, write_table
@@ -19,10 +19,12 @@ with job(snakemake) as study:
         features,
         outcome,
         read_parts(snakemake.input.out_of_fold),
+        read_parts(snakemake.input.inner),
         read_parts(snakemake.input.validated),
         pd.concat([read_table(path) for path in snakemake.input.notes], ignore_index=True),
         clinical,
         list(read_table(snakemake.input.index)["gene"]),
+        best_of(snakemake.input.grid),
     )
     for name, table in tables.items():
         write_table(table, snakemake.output[name], decimals={"risk": 6, "p": 6, "logrank_p": 6})

@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
-from amlprognosis.evaluation.freeze import freeze
+from amlprognosis.evaluation.freeze import freeze_all
 from amlprognosis.evaluation.inputs import model_factory, read_features
 from amlprognosis.job import job
 
 with job(snakemake) as study:
     features, outcome = read_features(snakemake.input.features)
     candidates = json.loads(Path(snakemake.input.candidates).read_text())["genes"]
-    for path in snakemake.output.models:
-        folder = Path(path).parent
-        freeze(study, folder.name, model_factory(study, candidates), features, outcome, folder)
+    names = [study.model_of_folder(Path(path).parent.name) for path in snakemake.output.models]
+    folder = Path(snakemake.output.models[0]).parents[1]
+    freeze_all(study, names, model_factory(study, candidates), features, outcome, folder, snakemake.threads)

@@ -19,6 +19,7 @@ with job(snakemake) as study:
         read_parts(snakemake.input.predictions),
         read_parts(snakemake.input.selected),
         notes,
+        read_parts(snakemake.input.inner),
         [Path(path).parent for path in snakemake.input.models],
     )
     for name, table in tables.items():

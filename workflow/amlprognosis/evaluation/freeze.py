@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from amlprognosis import __version__
 from amlprognosis.errors import InputError
 from amlprognosis.evaluation.crossvalidate import derive_seed, predict_frame, structured_outcome
 from amlprognosis.evaluation.inputs import read_frozen
 from amlprognosis.evaluation.notes import NOTE_COLUMNS
-from amlprognosis.study import COMPARATORS, Study, model_label
+from amlprognosis.models.concordance import harrell_concordance
+from amlprognosis.models.learners.base import run_threads
+from amlprognosis.models.workbench import Workbench
+from amlprognosis.study import COMPARATORS, Study, model_label, model_slug
+from amlprognosis.study.names import is_grid
 
 
 def freeze(
@@ -25,11 +30,13 @@ def freeze(
     features: pd.DataFrame,
     outcome: pd.DataFrame,
     directory: str | Path,
+    bench: Workbench | None = None,
 ) -> None:
     """Fit a model on all training patients and write it with its card.
 
-    A comparator that the training cohort cannot support (no risk label, too few LSC17 genes) is not an error: its
-    ``model.json`` holds the reason under ``refused``.
+    A comparator that the training cohort cannot support (no risk label, too few LSC17 genes), or a member of the grid
+    that cannot be fitted (its selector keeps fewer than two genes), is not an error: its ``model.json`` holds the
+    reason under ``refused``.
 
     Parameters
     ----------
@@ -42,35 +49,73 @@ def freeze(
         os_time (days), os_event.
     directory : path
         Receives model.json, card.md and what trees need.
+    bench : Workbench, optional
+        Shared by members of the grid.
 
     Raises
     ------
     InputError
-        A model that is no comparator cannot be fitted.
+        Any other model cannot be fitted.
     """
     from amlprognosis.models.persistence import save_model
 
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    metadata = {
+    metadata: dict[str, Any] = {
         "model": name,
         "study": study.study,
         "training_cohort": study.training,
         "seed": study.seed,
         "amlprognosis": __version__,
     }
+    shared = {} if bench is None else {"bench": bench}
     try:
-        model = make(name, derive_seed(study.seed, name, 0, 0)).fit(features, structured_outcome(outcome))
+        model = make(name, derive_seed(study.seed, name, 0, 0)).fit(features, structured_outcome(outcome), **shared)
     except InputError as error:
-        if name not in COMPARATORS:
+        if name not in COMPARATORS and not is_grid(name):
             raise
         (directory / "model.json").write_text(
             json.dumps({"refused": str(error), "metadata": metadata}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
         )
         (directory / "card.md").write_text(f"# {model_label(name)}\n\nNot fitted: {error}\n", encoding="utf-8")
         return
+    time, event = outcome["os_time"].to_numpy(dtype=float), outcome["os_event"].to_numpy(dtype=bool)
+    # On the patients it was fitted on: no figure of merit, but what shows how much of one is optimism.
+    metadata["c_own_training"] = harrell_concordance(time, event, model.predict(features)).index
     save_model(model, directory, metadata)
     (directory / "card.md").write_text(_card(study, name, model, outcome), encoding="utf-8")
+
+
+def freeze_all(
+    study: Study,
+    names: Sequence[str],
+    make: Callable[[str, int], Any],
+    features: pd.DataFrame,
+    outcome: pd.DataFrame,
+    directory: str | Path,
+    n_jobs: int = 1,
+) -> None:
+    """Freeze the models of a group below ``directory``, a folder each; members of the grid share a workbench.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Models of one group.
+    n_jobs : int
+        Threads over members of the grid; they do not change the result.
+    study, make, features, outcome
+        As for :func:`freeze`.
+    """
+    bench = None
+    if is_grid(names[0]):
+        seed = derive_seed(study.seed, "grid", 0, 0)
+        bench = make(names[0], seed).workbench(features, structured_outcome(outcome), seed)
+
+    def one(name: str) -> None:
+        freeze(study, name, make, features, outcome, Path(directory) / model_slug(name), bench)
+
+    with threadpool_limits(limits=1):
+        run_threads(one, names, n_jobs if bench is not None else 1)
 
 
 def _card(study: Study, name: str, model: Any, outcome: pd.DataFrame) -> str:
@@ -148,7 +193,7 @@ def apply_models(
     adaptation = study.cohorts[cohort].adaptation
     parts, notes = [], []
     for folder in sorted(map(Path, models), key=lambda path: path.name):
-        name = folder.name
+        name = study.model_of_folder(folder.name)
         reason = read_frozen(folder).get("refused")
         if reason:
             continue

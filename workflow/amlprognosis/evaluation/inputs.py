@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from amlprognosis.errors import InputError
-from amlprognosis.study import COMPARATORS, Study
+from amlprognosis.study import Study
+from amlprognosis.study.names import is_grid
+from amlprognosis.tables import read_table
 
 OUTCOME = ["os_time", "os_event"]
-KINDS = dict.fromkeys(COMPARATORS, "comparator")
 
 
 def read_features(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -33,6 +34,15 @@ def read_parts(paths: Iterable[str | Path]) -> pd.DataFrame:
     """Stack the parquet parts of several jobs; empty parts (nothing could be fitted) are passed over."""
     parts = [part for part in (pd.read_parquet(path) for path in sorted(map(str, paths))) if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def best_of(summaries: Sequence[str]) -> str | None:
+    """Member of the grid that is taken further, from ``grid_summary.tsv``; None without a grid."""
+    for path in summaries:
+        table = read_table(path)
+        found = table.loc[table["item"] == "c_best", "text"]
+        return str(found.iloc[0]) if len(found) else None
+    return None
 
 
 def read_frozen(folder: str | Path) -> dict[str, Any]:
@@ -69,7 +79,8 @@ def model_factory(study: Study, candidates: Sequence[str]) -> Callable[[str, int
 
     def make(name: str, seed: int) -> Any:
         parameters = study.model_parameters(name)
-        if name == "gene_index":
+        from_sets = is_grid(name) and study.models.grid.candidates == "gene_sets"
+        if name == "gene_index" or from_sets:
             parameters["genes"] = list(candidates)
         return make_model(name, parameters, seed)
 
@@ -79,7 +90,7 @@ def model_factory(study: Study, candidates: Sequence[str]) -> Callable[[str, int
 def candidate_parameters(study: Study, features: pd.DataFrame, candidates: Sequence[str]) -> dict[str, int]:
     """Candidate parameters of each model before any selection, for the sample size.
 
-    A comparator none of whose columns exists has no entry.
+    A comparator none of whose columns exists has no entry. The members of the grid share one, ``grid``.
     """
     columns = list(features.columns)
     clinical = [c for c in columns if c.startswith("clinical:")]
@@ -98,4 +109,8 @@ def candidate_parameters(study: Study, features: pd.DataFrame, candidates: Seque
         blocks = study.model_parameters(name).get("blocks")
         if blocks:
             counts[name] = len([c for c in columns if c.split(":", 1)[0] in blocks])
-    return {name: counts[name] for name in study.models.run if counts[name]}
+    found = {name: counts[name] for name in study.models.run if not is_grid(name) and counts[name]}
+    if study.models.grid_run:
+        genes = [column for column in columns if column.startswith("expression:")]
+        found["grid"] = counts["gene_index"] if study.models.grid.candidates == "gene_sets" else len(genes)
+    return found

@@ -18,9 +18,10 @@ from amlprognosis.evaluation.metrics import (
     percentile_interval,
     sheet_from_predictions,
 )
-from amlprognosis.study import DAYS_PER_YEAR, horizon_suffix
+from amlprognosis.study import BEST_OF_GRID, COMPARATORS, DAYS_PER_YEAR, horizon_suffix
+from amlprognosis.study.names import is_grid
 
-COMPARATORS = ("age", "age_sex", "eln", "clinical", "clinical_mutations", "lsc17")
+KIND_ORDER = {"model": 0, "procedure": 1, "combination": 2, "comparator": 3}
 COMPARED = ("c_harrell", "ibs")
 N_BOOT = 1000
 
@@ -96,7 +97,6 @@ def leaderboard(
     horizons_years: Sequence[float],
     n_boot: int = N_BOOT,
     seed: int = 0,
-    kinds: Mapping[str, str] | None = None,
     selected: pd.DataFrame | None = None,
     notes: pd.DataFrame | None = None,
     main_horizon: float | None = None,
@@ -108,7 +108,6 @@ def leaderboard(
     ----------
     predictions, outcome, horizons_years, n_boot, seed, main_horizon
         As in :func:`evaluate_models`.
-    kinds : mapping of model to "model" or "comparator", optional
     selected : DataFrame, optional
         model, repeat, fold, feature: ``features`` is the median number selected per fit.
     notes : DataFrame, optional
@@ -128,7 +127,7 @@ def leaderboard(
     failed = _failures(notes)
     rows = []
     for model in sorted(set(run.sheets) | set(failed)):
-        row: dict[str, object] = {"model": model, "kind": kind_of(model, kinds)}
+        row: dict[str, object] = {"model": model, "kind": kind_of(model)}
         row |= _metric_cells(run, model, horizons_years)
         row["features"] = sizes.get(model, np.nan)
         row["note"] = "; ".join([*([failed[model]] if model in failed else []), *_notes(run, model)])
@@ -141,14 +140,17 @@ def leaderboard(
     return _ranked(table, ["kind"])
 
 
-def kind_of(model: str, kinds: Mapping[str, str] | None = None) -> str:
-    """Return "comparator" or "model"."""
-    default = "comparator" if model in COMPARATORS else "model"
-    return default if kinds is None else kinds.get(model, default)
+def kind_of(model: str) -> str:
+    """Return "model", "procedure" (best of the grid), "combination" (member of the grid) or "comparator"."""
+    if model in COMPARATORS:
+        return "comparator"
+    if model == BEST_OF_GRID:
+        return "procedure"
+    return "combination" if is_grid(model) else "model"
 
 
 def _ranked(table: pd.DataFrame, first: list[str]) -> pd.DataFrame:
-    order = table.assign(_kind=table["kind"].map({"model": 0, "comparator": 1}).fillna(2))
+    order = table.assign(_kind=table["kind"].map(KIND_ORDER))
     keys = [("_kind" if key == "kind" else key) for key in first]
     order = order.sort_values(
         [*keys, "c_harrell", "model"],
@@ -212,7 +214,6 @@ def comparisons(
     horizons_years: Sequence[float],
     n_boot: int = N_BOOT,
     seed: int = 0,
-    kinds: Mapping[str, str] | None = None,
     metrics: Sequence[str] = COMPARED,
     cohort: str = "training",
     evaluation: Evaluation | None = None,
@@ -233,8 +234,8 @@ def comparisons(
     failed = _failures(notes)
     names = sorted(set(run.sheets) | set(failed))
     rows = []
-    for model in [m for m in names if kind_of(m, kinds) == "model" and m in run.sheets]:
-        for other in [m for m in names if kind_of(m, kinds) == "comparator"]:
+    for model in [m for m in names if kind_of(m) != "comparator" and m in run.sheets]:
+        for other in [m for m in names if kind_of(m) == "comparator"]:
             if other in run.sheets:
                 a, b, shared, note = _on_shared(run, model, other)
             else:
@@ -318,7 +319,6 @@ def validation_table(
     horizons_years: Sequence[float],
     n_boot: int = N_BOOT,
     seed: int = 0,
-    kinds: Mapping[str, str] | None = None,
     main_horizon: float | None = None,
     evaluations: Mapping[tuple[str, str], Evaluation] | None = None,
 ) -> pd.DataFrame:
@@ -340,7 +340,7 @@ def validation_table(
     for (cohort, adaptation), run in runs.items():
         for model in run.sheets:
             row: dict[str, object] = {"cohort": cohort, "adaptation": adaptation, "model": model}
-            row["kind"] = kind_of(model, kinds)
+            row["kind"] = kind_of(model)
             cells = _metric_cells(run, model, horizons_years)
             del cells["repeats"]
             row |= {"patients": cells.pop("patients"), "events": cells.pop("events")}
@@ -358,7 +358,6 @@ def validation_comparisons(
     horizons_years: Sequence[float],
     n_boot: int = N_BOOT,
     seed: int = 0,
-    kinds: Mapping[str, str] | None = None,
     metrics: Sequence[str] = COMPARED,
     evaluations: Mapping[tuple[str, str], Evaluation] | None = None,
 ) -> pd.DataFrame:
@@ -380,10 +379,10 @@ def validation_comparisons(
             if other_cohort != cohort:
                 continue
             for name in other.sheets:
-                if kind_of(name, kinds) == "comparator" and name not in sheets:
+                if kind_of(name) == "comparator" and name not in sheets:
                     sheets[name], results[name] = other.sheets[name], other.results[name]
         joint = Evaluation(run.design, run.patients, sheets, results, {}, {})
-        part = comparisons(predictions, outcomes[cohort], horizons_years, n_boot, seed, kinds, metrics, cohort, joint)
+        part = comparisons(predictions, outcomes[cohort], horizons_years, n_boot, seed, metrics, cohort, joint)
         part.insert(1, "adaptation", adaptation)
         tables.append(part)
     filled = [t for t in tables if len(t)]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
 import pandas as pd
 
+from amlprognosis.evaluation.best_of_grid import grid_tables, nested_predictions
 from amlprognosis.evaluation.calibration import calibration_points
 from amlprognosis.evaluation.hazard_ratios import gene_hazard_ratios, index_hazard_ratios, patient_index
-from amlprognosis.evaluation.inputs import KINDS, candidate_parameters, model_factory, read_frozen
+from amlprognosis.evaluation.inputs import candidate_parameters, model_factory, read_frozen
 from amlprognosis.evaluation.leaderboard import (
+    Evaluation,
     comparisons,
     evaluate_models,
     evaluate_validation,
@@ -25,7 +28,8 @@ from amlprognosis.evaluation.roc import roc_points
 from amlprognosis.evaluation.sample_size import sample_size_table
 from amlprognosis.evaluation.stability import model_stability, selection_frequency
 from amlprognosis.evaluation.survival_groups import survival_by_group
-from amlprognosis.study import Study, horizon_suffix
+from amlprognosis.study import BEST_OF_GRID, Study, horizon_suffix
+from amlprognosis.study.names import is_grid
 
 INDEX = "gene_index"
 
@@ -45,6 +49,7 @@ def leaderboard_tables(
     predictions: pd.DataFrame,
     selected: pd.DataFrame,
     notes: pd.DataFrame,
+    inner: pd.DataFrame,
     models: Iterable[str | Path],
 ) -> dict[str, pd.DataFrame]:
     """Everything that is known from the training cohort alone.
@@ -53,24 +58,24 @@ def leaderboard_tables(
     ----------
     study : Study
     features, outcome : DataFrame, index = patient
-    predictions, selected, notes : DataFrame
-        Of all jobs of the cross-validation.
+    predictions, selected, notes, inner : DataFrame
+        Of all jobs of the cross-validation; inner of those of the grid.
     models : iterable of path
         Folders of the frozen models.
 
     Returns
     -------
     dict of name to DataFrame
-        leaderboard, stability, stability_summary, sample_size.
+        leaderboard, stability, stability_summary, sample_size; with a grid also grid and grid_summary.
     """
     judged = study.evaluation
+    nested = nested_predictions(inner, predictions)
+    predictions = pd.concat([predictions, nested], ignore_index=True)
     run = evaluate_models(
         predictions, outcome, judged.horizons_years, judged.bootstrap, study.seed, judged.main_horizon_years
     )
-    board = leaderboard(
-        predictions, outcome, judged.horizons_years, kinds=KINDS, selected=selected, notes=notes, evaluation=run
-    )
-    frozen = {Path(folder).name: read_frozen(folder) for folder in models}
+    board = leaderboard(predictions, outcome, judged.horizons_years, selected=selected, notes=notes, evaluation=run)
+    frozen = {study.model_of_folder(Path(folder).name): read_frozen(folder) for folder in models}
     refused = [name for name, content in frozen.items() if "refused" in content]
     fits = study.crossvalidation.folds * study.crossvalidation.repeats
     own = selected[selected["model"] == INDEX] if len(selected) else selected
@@ -83,7 +88,12 @@ def leaderboard_tables(
         outcome["os_time"],
         outcome["os_event"],
     )
+    grid = {}
+    if study.models.grid_run:
+        own = {name: content["metadata"]["c_own_training"] for name, content in frozen.items() if _fitted(content)}
+        grid = grid_tables(run, inner, predictions, notes, own, study.models.grid_run)
     return {
+        **grid,
         "leaderboard": board,
         "stability": stability,
         "stability_summary": summary.rename(
@@ -91,6 +101,10 @@ def leaderboard_tables(
         ),
         "sample_size": sizes,
     }
+
+
+def _fitted(content: Mapping) -> bool:
+    return "refused" not in content
 
 
 def _final_features(frozen: Mapping) -> set[str]:
@@ -107,10 +121,12 @@ def comparison_tables(
     features: pd.DataFrame,
     outcome: pd.DataFrame,
     predictions: pd.DataFrame,
+    inner: pd.DataFrame,
     validated: pd.DataFrame,
     notes: pd.DataFrame,
     clinical: Mapping[str, pd.DataFrame],
     genes: Sequence[str],
+    best: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Everything that sets training and validation cohorts side by side.
 
@@ -119,8 +135,8 @@ def comparison_tables(
     study : Study
     features, outcome : DataFrame, index = patient
         Training cohort.
-    predictions : DataFrame
-        Out-of-fold predictions.
+    predictions, inner : DataFrame
+        Out-of-fold predictions; concordance in the inner folds of the grid.
     validated : DataFrame
         Predictions of the frozen models for all validation cohorts (no rows without such cohorts).
     notes : DataFrame
@@ -129,27 +145,36 @@ def comparison_tables(
         ``obs`` of every cohort.
     genes : sequence of str
         Genes of the frozen index.
+    best : str, optional
+        Member of the grid that is taken further: in the validation cohorts it stands for ``best_of_grid``, too.
 
     Returns
     -------
     dict of name to DataFrame
         validation, predictions, comparisons, kaplan_meier, risk_table, risk_groups, roc, calibration,
-        hazard_ratios.
+        hazard_ratios. Members of the grid that are not among the reported models stand in validation alone.
     """
     judged, training = study.evaluation, study.training
     horizons = judged.horizons_years
     options: _Options = {"horizons_years": horizons, "n_boot": judged.bootstrap, "seed": study.seed}
     outcomes = {training: outcome} | {name: clinical[name][["os_time", "os_event"]] for name in study.validation}
+    if best is not None:
+        predictions = pd.concat([predictions, nested_predictions(inner, predictions)], ignore_index=True)
+        if len(validated):
+            copy = validated[validated["model"] == best].assign(model=BEST_OF_GRID)
+            validated = pd.concat([validated, copy], ignore_index=True)
+    predictions = _reported(study, predictions)
     parts = {training: predictions}
     run = evaluate_models(predictions, outcome, main_horizon=judged.main_horizon_years, **options)
     label = f"{training} (cross-validated)"
-    differences = [comparisons(predictions, outcome, kinds=KINDS, cohort=label, evaluation=run, notes=notes, **options)]
+    differences = [comparisons(predictions, outcome, cohort=label, evaluation=run, notes=notes, **options)]
     validation = pd.DataFrame(columns=["model", "cohort", "adaptation", "features_missing", "c_harrell"])
     if len(validated):
         runs = evaluate_validation(validated, outcomes, main_horizon=judged.main_horizon_years, **options)
-        validation = validation_table(validated, outcomes, kinds=KINDS, evaluations=runs, **options)
-        differences.append(validation_comparisons(validated, outcomes, kinds=KINDS, evaluations=runs, **options))
-        parts |= {name: validated[validated["cohort"] == name] for name in study.validation}
+        validation = validation_table(validated, outcomes, evaluations=runs, **options)
+        shown = _reported(study, validated)
+        differences.append(validation_comparisons(shown, outcomes, evaluations=_only(runs, shown), **options))
+        parts |= {name: shown[shown["cohort"] == name] for name in study.validation}
     groups = [survival_by_group(part, outcomes[name], name) for name, part in parts.items()]
     tests = pd.concat([group.tests for group in groups], ignore_index=True)
     points = pd.concat([roc_points(part, outcomes[name], horizons, name) for name, part in parts.items()])
@@ -164,6 +189,22 @@ def comparison_tables(
         "roc": points.rename(columns={"horizon": "horizon_years"}),
         "calibration": bins.rename(columns={"horizon": "horizon_years", "group": "bin"}),
         "hazard_ratios": _hazard_ratios(study, features, outcomes, parts, clinical, genes),
+    }
+
+
+def _reported(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the members of the grid that are not among the reported models."""
+    named = set(study.evaluation.report_models)
+    kept = [not is_grid(model) or model in named for model in predictions["model"]]
+    return predictions[kept].reset_index(drop=True)
+
+
+def _only(runs: Mapping[tuple[str, str], Evaluation], shown: pd.DataFrame) -> dict[tuple[str, str], Evaluation]:
+    """Evaluations with the models of ``shown`` alone."""
+    names = set(shown["model"])
+    return {
+        key: replace(run, sheets={name: sheet for name, sheet in run.sheets.items() if name in names})
+        for key, run in runs.items()
     }
 
 

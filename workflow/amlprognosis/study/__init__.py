@@ -22,9 +22,10 @@ from amlprognosis.study.cohorts import (
 from amlprognosis.study.load import check_files, load_study
 from amlprognosis.study.model import Study
 from amlprognosis.study.modelling import Models
-from amlprognosis.study.names import COMPARATORS, model_label, model_slug
+from amlprognosis.study.names import BEST_OF_GRID, COMPARATORS, model_label, model_slug
 
 __all__ = [
+    "BEST_OF_GRID",
     "COMPARATORS",
     "DAYS_PER_MONTH",
     "DAYS_PER_YEAR",

@@ -105,6 +105,11 @@ class Study(Section):
         """Names of the groups that belong to the grid."""
         return [group for group in self.groups() if group.startswith(GRID)]
 
+    @property
+    def nests_grid(self) -> bool:
+        """Whether the choice of the grid's best member is judged by inner folds."""
+        return len(self.models.grid_run) > 1 and self.models.grid.inner_folds > 0
+
     def model_of_folder(self, folder: str) -> str:
         """Name of the model that is frozen in ``models/<folder>``."""
         return next(name for name in self.models.run if model_slug(name) == folder)

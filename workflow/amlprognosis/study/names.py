@@ -15,6 +15,8 @@ from typing import Any
 
 Scalar = int | float | str
 
+# The procedure "take the best of the grid", which tables show as a model of its own.
+BEST_OF_GRID = "best_of_grid"
 COMPARATORS = ("age", "age_sex", "eln", "clinical", "clinical_mutations", "lsc17")
 FIXED_LABELS = {
     "gene_index": "Gene index (lasso Cox)",
@@ -185,7 +187,7 @@ def horizon_model(name: str) -> tuple[str, float] | None:
 
 def is_grid(name: str) -> bool:
     """Whether a valid name is a learner or combination of the grid."""
-    return name not in FIXED_LABELS and horizon_model(name) is None
+    return name.split(" + ")[-1].split("[")[0] in LEARNERS
 
 
 def canonical_name(text: str) -> str:
@@ -221,6 +223,8 @@ def model_label(name: str) -> str:
     if horizon:
         years = f"{horizon[1]:g} year" + ("s" if horizon[1] != 1 else "")
         return f"{HORIZON_LABELS[horizon[0]]}, {years}"
+    if name == BEST_OF_GRID:
+        return "Best of the grid (chosen in inner folds)"
     return FIXED_LABELS.get(name, name)
 
 

@@ -18,7 +18,14 @@ from amlprognosis.models.boosting import XGBoostCox
 from amlprognosis.models.cox import CoxModel, SignatureScore
 from amlprognosis.models.forest import RandomSurvivalForest
 from amlprognosis.models.gene_index import GeneIndex
-from amlprognosis.models.horizon import HorizonForest, HorizonXGBoost
+from amlprognosis.models.horizon import (
+    HorizonForest,
+    HorizonKNN,
+    HorizonLogistic,
+    HorizonMLP,
+    HorizonSVM,
+    HorizonXGBoost,
+)
 from amlprognosis.models.preprocess import Preprocessor
 
 FORMAT_VERSION = 1
@@ -32,6 +39,10 @@ CLASSES: dict[str, type[RiskModel]] = {
         XGBoostCox,
         HorizonForest,
         HorizonXGBoost,
+        HorizonLogistic,
+        HorizonSVM,
+        HorizonMLP,
+        HorizonKNN,
     )
 }
 # Parameters that do not change what was learned stay out, so that runs on 1 and 2 cores give the same bytes.

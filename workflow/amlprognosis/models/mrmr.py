@@ -15,6 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from amlprognosis.errors import InputError
 
+_DIGITS = 12
+
 
 def _scaled(x: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Columns centered at their weighted means, times root weights, at length 1; all 0 where they do not vary."""
@@ -44,7 +46,8 @@ def mrmr(
 
     The most relevant column comes first; each next one has the largest quotient of its relevance (weighted F
     statistic of the target) and its redundancy (mean absolute weighted correlation with those chosen). A mean
-    correlation below 1 / sqrt(n), what unrelated columns show by chance, counts as that.
+    correlation below 1 / sqrt(n), what unrelated columns show by chance, counts as that. A copy of a chosen column, up
+    to scale, is never chosen.
 
     Parameters
     ----------
@@ -62,7 +65,7 @@ def mrmr(
     Returns
     -------
     ndarray of int (k,)
-        Positions in the order of choice; fewer than asked for if fewer columns vary. Ties go to the first column.
+        Positions in the order of choice; fewer than asked for if fewer columns differ. Ties go to the first column.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def mrmr(
     if not np.isfinite(x.sum()) or not np.isfinite(target).all():
         raise InputError("mRMR: missing or infinite values; impute first")
     if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
-        raise InputError("mRMR: weights must be finite, at least 0, and not all 0")
+        raise InputError("mRMR: weights must be finite, at least 0, and not all zero")
     used = weight > 0
     if not used.all():
         x, target, weight = x[used], target[used], weight[used]
@@ -91,7 +94,8 @@ def mrmr(
     columns, varies = _scaled(x, root)
     if not varies.any():
         raise InputError("mRMR: no column varies")
-    relevance = np.where(varies, _f_statistic(label[:, 0] @ columns, len(x)), -1.0)
+    # Rounding makes copies of a column equal to the last bit, so that the first of them is the one chosen.
+    relevance = np.where(varies, _f_statistic(np.round(label[:, 0] @ columns, _DIGITS), len(x)), -1.0)
     n_kept = min(
         int(varies.sum()), max(500, 10 * n_selected) if n_candidates is None else max(n_candidates, n_selected)
     )
@@ -99,14 +103,16 @@ def mrmr(
     relevance, columns = relevance[candidates], np.ascontiguousarray(columns[:, candidates].T)
     chosen = [0]
     free = np.ones(n_kept, dtype=bool)
-    free[0] = False
     redundancy = np.zeros(n_kept)
     floor = 1.0 / np.sqrt(len(x))
     while len(chosen) < min(n_selected, n_kept):
-        redundancy += np.abs(columns @ columns[chosen[-1]])
+        alike = np.abs(np.round(columns @ columns[chosen[-1]], _DIGITS))
+        free &= alike < 1.0 - 1e-9
+        if not free.any():
+            break
+        redundancy += alike
         merit = np.where(free, relevance / np.maximum(redundancy / len(chosen), floor), -1.0)
         chosen.append(int(np.argmax(merit)))
-        free[chosen[-1]] = False
     return candidates[chosen]
 
 
@@ -155,8 +161,10 @@ class MRMRSelector(SelectorMixin, BaseEstimator):
         InputError
             If a value is missing or infinite, or the outcome is the same for everybody.
         """
+        if y is None:
+            raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         try:
-            x = validate_data(self, X, dtype=np.float64)
+            x = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         except ValueError as error:
             raise InputError(f"{type(self).__name__}: {error}") from error
         target, weight = np.asarray(y), np.ones(len(x))

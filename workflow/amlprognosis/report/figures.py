@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amlprognosis.report.captions import FIGURE_CAPTIONS, FIGURE_CATEGORIES
-from amlprognosis.study import Study, model_label, model_slug
+from amlprognosis.study import BEST_OF_GRID, Study, model_label, model_slug
 
 if TYPE_CHECKING:
     from amlprognosis.report.theme import Panel, Tables
@@ -80,7 +80,7 @@ def _call(module: str, function: str, study: Study | None, args: tuple[Any, ...]
 def reported_models(study: Study) -> list[str]:
     """Models whose curves are drawn: the report's models that run, in the order of the report."""
     chosen: list[str] = [model for model in study.evaluation.report_models if model in study.models.run]
-    return chosen or [study.models.run[0]]
+    return [*(chosen or [study.models.run[0]]), *([BEST_OF_GRID] if study.nests_grid else [])]
 
 
 def figures_of(study: Study) -> dict[str, FigureSpec]:
@@ -98,7 +98,7 @@ def figures_of(study: Study) -> dict[str, FigureSpec]:
         label = study.cohort_label(cohort)
         add("flow", f"flow_{cohort}", f"Patient flow: {label}", {"figure": "Patient flow", "cohort": label},
             _lazy("flow_figures", "figure_flow", cohort, pass_study=study))  # fmt: skip
-    single = (
+    single: tuple[tuple[str, str, str, str], ...] = (
         ("leaderboard", "Cross-validated C-index", "ranking_figures", "figure_leaderboard"),
         ("validation", "C-index in validation cohorts", "ranking_figures", "figure_validation"),
         ("comparisons", "Gene index against comparators", "ranking_figures", "figure_comparisons"),
@@ -107,6 +107,8 @@ def figures_of(study: Study) -> dict[str, FigureSpec]:
         ("gene_heatmap", "Index genes by risk", "gene_figures", "figure_heatmap"),
         ("gene_hazard_ratios", "Hazard ratios of the index genes", "ranking_figures", "figure_gene_hazard_ratios"),
     )
+    if study.models.grid_run:
+        single += (("grid", "Every member of the grid", "grid_figures", "figure_grid"),)
     for kind, title, module, function in single:
         add(kind, kind, title, {"figure": title}, _lazy(module, function, pass_study=study))
     for cohort in study.cohorts:

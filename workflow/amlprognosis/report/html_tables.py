@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from amlprognosis.report.ranking_figures import signed, term_label
+from amlprognosis.report.ranking_figures import signed, term_label, without_members
 from amlprognosis.report.theme import Tables, fixed, interval, number, p_text
-from amlprognosis.study import Study, horizon_suffix, model_label
+from amlprognosis.study import BEST_OF_GRID, Study, horizon_suffix, model_label
 
 MOST_ROWS = 300
 HEADINGS = {
@@ -125,7 +126,7 @@ def notes(tables: Tables, study: Study) -> PageTable | None:
         text = ": ".join(words)
         return Cell(text[:1].upper() + text[1:], text)
 
-    known = {*study.cohorts, *study.atlases, *study.models.run}
+    known = {*study.cohorts, *study.atlases, *study.models.run, BEST_OF_GRID, "grid"}
     columns: list[Column] = [
         ("Source", False, lambda row: named(row["source"])),
         ("About", False, lambda row: named(row["item"])),
@@ -200,6 +201,7 @@ def performance(tables: Tables, study: Study, name: str) -> PageTable | None:
     table = tables.get(name)
     if table is None:
         return None
+    table = without_members(table)
     columns: list[Column] = [("Model", False, lambda row: _text(model_label(row["model"])))]
     if "cohort" in table:
         columns.append(("Cohort", False, lambda row: _text(study.cohort_label(str(row["cohort"])))))
@@ -229,6 +231,56 @@ def performance(tables: Tables, study: Study, name: str) -> PageTable | None:
     if "note" in table and table["note"].astype(str).str.strip().replace("nan", "").any():
         columns.append(("Note", False, lambda row: _text(row["note"])))
     return _table(name, table, columns)
+
+
+def grid(tables: Tables, study: Study) -> PageTable | None:
+    """Every member of the grid: cross-validated, on its own patients, in the validation cohorts."""
+    table = tables.get("grid")
+    if table is None:
+        return None
+    columns: list[Column] = [
+        ("Selector", False, lambda row: _text(row["selector"])),
+        ("Learner", False, lambda row: _text(row["learner"])),
+        ("C (cross-validated)", True, _estimate("c_harrell")),
+        ("C on its own training patients", True, lambda row: _number(row["c_own_training"])),
+    ]
+    validation = tables.get("validation")
+    for cohort in study.validation if validation is not None else []:
+        assert validation is not None
+        part = validation[validation["cohort"] == cohort].set_index("model")
+        columns.append((f"C in {study.cohort_label(cohort)}", True, partial(_looked_up, part)))
+    columns += [
+        ("Times chosen", True, lambda row: _count(row["times_chosen"])),
+        ("Fits refused", True, lambda row: _count(row["fits_failed"])),
+    ]
+    if table["reason"].notna().any():
+        columns.append(("Reason", False, lambda row: _text(row["reason"])))
+    return _table("grid", table, columns)
+
+
+def _looked_up(table: pd.DataFrame, row: Any) -> Cell:
+    return _estimate("c_harrell")(table.loc[row["model"]]) if row["model"] in table.index else Cell("–", "")
+
+
+def grid_summary(tables: Tables) -> PageTable | None:
+    """What picking the best of the grid is worth."""
+    table = tables.get("grid_summary")
+    if table is None:
+        return None
+    columns: list[Column] = [
+        ("Item", False, lambda row: _text(heading(str(row["item"])).replace("C ", "C: ", 1))),
+        ("Value", True, _summary_value),
+        ("Meaning", False, lambda row: _text(row["meaning"])),
+    ]
+    return _table("grid_summary", table, columns)
+
+
+def _summary_value(row: Any) -> Cell:
+    value = number(row["value"])
+    whole = value is not None and not str(row["item"]).startswith(("c_", "optimism"))
+    text = f"{value:,.0f}" if whole else interval(row["value"], row["low"], row["high"], 3)
+    more = row["text"] if isinstance(row["text"], str) else ""
+    return Cell(f"{text}: {more}" if more else text, "" if value is None else value)
 
 
 def _adaptation(value: Any) -> Cell:

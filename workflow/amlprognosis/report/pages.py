@@ -25,10 +25,11 @@ from amlprognosis.report.figures import (
     reported_models,
     write_text,
 )
+from amlprognosis.report.methods import limits, methods
 from amlprognosis.report.rulegraph import rule_graph_svg
 from amlprognosis.report.theme import Tables, number
-from amlprognosis.report.wording import limits, methods, verdict
-from amlprognosis.study import Study, model_label
+from amlprognosis.report.wording import verdict
+from amlprognosis.study import BEST_OF_GRID, Study, model_label
 
 MAX_BYTES = 12 * 1024 * 1024
 CITATIONS: tuple[tuple[str, str, str], ...] = (
@@ -126,7 +127,7 @@ def render_report(study: Study, folder: Path, context: Mapping[str, Any]) -> str
         limits=limits(study, tables),
         figures=figures,
         models=models,
-        model_labels={name: model_label(name) for name in study.models.run},
+        model_labels={name: model_label(name) for name in (*study.models.run, BEST_OF_GRID)},
         tables=_page_tables(study, tables),
         software=sorted(software.items(), key=lambda item: item[0].lower()),
         command=str(context.get("command", "")),
@@ -185,6 +186,8 @@ def _page_tables(study: Study, tables: Tables) -> dict[str, tabular.PageTable | 
         "preprocessing": tabular.generic(tables, "preprocessing", study),
         "leaderboard": tabular.performance(tables, study, "leaderboard"),
         "validation": tabular.performance(tables, study, "validation"),
+        "grid": tabular.grid(tables, study),
+        "grid_summary": tabular.grid_summary(tables),
         "comparisons": tabular.comparisons(tables, study),
         "controls_summary": tabular.controls(tables),
         "index": tabular.index(tables),

@@ -27,9 +27,11 @@ from amlprognosis.report.theme import (
     p_text,
     rows,
 )
-from amlprognosis.study import Study, model_label
-from amlprognosis.study.names import FIXED_LABELS
+from amlprognosis.study import BEST_OF_GRID, Study, model_label
+from amlprognosis.study.names import FIXED_LABELS, is_grid
 
+# Shown beside the reported models.
+ALWAYS = ("age", "age_sex", "eln", "clinical", BEST_OF_GRID)
 KIND_COLORS = {"Model with genes": BLUE, "Comparator": ORANGE}
 TERM_LABELS = {
     "clinical:age": "Age, per year",
@@ -57,9 +59,14 @@ def _item(label: str, row: pd.Series, metric: str, **more: Any) -> dict[str, Any
     return {"label": label, "estimate": value, "low": low, "high": high, "text": interval(value, low, high), **more}
 
 
+def without_members(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the members of the grid, which have a figure and a table of their own."""
+    return table[table["kind"] != "combination"] if "kind" in table else table
+
+
 def figure_leaderboard(tables: Tables, study: Study) -> Panel:
     """Cross-validated C-index of every model and comparator with its interval."""
-    board = tables.need("leaderboard", ("model", "c_harrell")).copy()
+    board = without_members(tables.need("leaderboard", ("model", "c_harrell"))).copy()
     board["order"] = -board["c_harrell"].astype(float)
     board = board.sort_values(["order", "model"], kind="stable", na_position="last")
     items = []
@@ -94,8 +101,8 @@ def figure_validation(tables: Tables, study: Study) -> Panel:
         )
     table = tables.need("validation", ("model", "cohort", "c_harrell"))
     board = tables.get("leaderboard")
-    models = [m for m in study.models.run if m in set(table["model"])]
-    wanted = [m for m in models if m in study.evaluation.report_models or m in {"age", "age_sex", "eln", "clinical"}]
+    models = [m for m in (*study.models.run, BEST_OF_GRID) if m in set(table["model"]) and not is_grid(m)]
+    wanted = [m for m in models if m in study.evaluation.report_models or m in ALWAYS]
     items: list[dict[str, Any]] = []
     palette = dict(zip(study.cohorts, (GREY, BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY) * 5, strict=False))
     names = {cohort: study.cohort_label(cohort) for cohort in study.cohorts}

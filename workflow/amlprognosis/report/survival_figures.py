@@ -24,7 +24,7 @@ from amlprognosis.report.theme import (
     rows,
     years_text,
 )
-from amlprognosis.study import Study, horizon_suffix, model_label
+from amlprognosis.study import BEST_OF_GRID, Study, horizon_suffix, model_label
 
 GROUP_LABELS = {"high": "High risk", "low": "Low risk"}
 HORIZON_COLORS = (BLUE, "#D55E00", "#009E73", "#CC79A7", "#E69F00", BLACK)
@@ -317,7 +317,7 @@ def figure_auc(tables: Tables, study: Study, cohort: str) -> Panel:
     """AUC of the reported models over the horizons."""
     items: list[dict[str, Any]] = []
     horizons = sorted(study.evaluation.horizons_years)
-    models = [m for m in study.evaluation.report_models if m in study.models.run]
+    models = [m for m in (*study.evaluation.report_models, BEST_OF_GRID) if m in (*study.models.run, BEST_OF_GRID)]
     for model in models:
         row = performance_row(tables, cohort, model)
         for horizon in horizons:

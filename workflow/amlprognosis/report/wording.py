@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from amlprognosis.report.cell_figures import contrast_note
-from amlprognosis.report.ranking_figures import main_model, signed, training_rows
-from amlprognosis.report.theme import Tables, interval, number, p_text, years_text
-from amlprognosis.study import COMPARATORS, Study, model_label
-from amlprognosis.study.names import horizon_model
+from amlprognosis.report.grid_figures import rank_correlation, summary_row
+from amlprognosis.report.ranking_figures import main_model, signed, training_rows, without_members
+from amlprognosis.report.theme import Tables, fixed, interval, number, p_text
+from amlprognosis.study import BEST_OF_GRID, COMPARATORS, Study, model_label
 
 MODEL_NOUNS = {
     "gene_index": "the gene index",
@@ -67,6 +66,7 @@ def verdict(study: Study, tables: Tables) -> list[Statement]:
     model = main_model(study)
     found += _cross_validated(study, tables, model)
     found += _added_value(study, tables, model)
+    found += _grid(study, tables)
     found += _validated(study, tables, model)
     found += _against_chance(tables, model)
     found += _cells(study, tables)
@@ -74,7 +74,8 @@ def verdict(study: Study, tables: Tables) -> list[Statement]:
     return found
 
 
-def _row(table: pd.DataFrame | None, **where: str) -> Any | None:
+def row_of(table: pd.DataFrame | None, **where: str) -> Any | None:
+    """First row of a table that matches ``where``, or None."""
     if table is None or any(column not in table for column in where):
         return None
     for column, value in where.items():
@@ -86,7 +87,8 @@ def _c(row: Any) -> str:
     return interval(row["c_harrell"], row.get("c_harrell_low"), row.get("c_harrell_high"))
 
 
-def _people(row: Any) -> str:
+def people(row: Any) -> str:
+    """Counts of patients and deaths, in parentheses."""
     patients, events = number(row.get("patients")), number(row.get("events"))
     if patients is None or events is None:
         return ""
@@ -95,7 +97,7 @@ def _people(row: Any) -> str:
 
 def _cross_validated(study: Study, tables: Tables, model: str) -> list[Statement]:
     board = tables.get("leaderboard")
-    row = _row(board, model=model)
+    row = row_of(board, model=model)
     where = study.cohort_label(study.training)
     if row is None or number(row["c_harrell"]) is None:
         return [Statement("bad", f"{_capital(noun(model))} could not be evaluated in {where}.")]
@@ -103,11 +105,13 @@ def _cross_validated(study: Study, tables: Tables, model: str) -> list[Statement
     level, tail = "plain", ""
     if low is not None and low <= 0.5:
         level, tail = "bad", ", which cannot be told from chance"
-    text = f"In cross-validation on {where}{_people(row)}, {noun(model)} reaches a C-index of {_c(row)}{tail}."
+    text = f"In cross-validation on {where}{people(row)}, {noun(model)} reaches a C-index of {_c(row)}{tail}."
     statements = [Statement(level, text)]
     assert board is not None
-    known = board.dropna(subset=["c_harrell"]).sort_values(
-        ["c_harrell", "model"], ascending=[False, True], kind="stable"
+    known = (
+        without_members(board)
+        .dropna(subset=["c_harrell"])
+        .sort_values(["c_harrell", "model"], ascending=[False, True], kind="stable")
     )
     best = known.iloc[0]
     if best["model"] != model:
@@ -120,6 +124,41 @@ def _cross_validated(study: Study, tables: Tables, model: str) -> list[Statement
             )
         )
     return statements
+
+
+def _grid(study: Study, tables: Tables) -> list[Statement]:
+    """What the best of the grid looks like, and what it is worth."""
+    best, nested, optimism = (summary_row(tables, item) for item in ("c_best", "c_nested", "optimism"))
+    if best is None:
+        return []
+    count = len(study.models.grid_run)
+    text = f"The best of the {count} learners and combinations, {best['text']}, has a cross-validated C of "
+    text += interval(best["value"], best["low"], best["high"])
+    if nested is None or optimism is None:
+        return [Statement("caution", f"{text}, which is flattered by the choice.")]
+    text += f"; with the choice made in inner folds it is {interval(nested['value'], nested['low'], nested['high'])}: "
+    text += f"picking the best adds {fixed(optimism['value'], 3)} that is worth nothing."
+    found = [Statement("plain", text)]
+    part = tables.get("comparisons")
+    if part is not None:
+        part = training_rows(part[(part["model"] == BEST_OF_GRID) & (part["metric"] == "c_harrell")], study)
+        for name in ("clinical", "age"):
+            row = row_of(part, comparator=name)
+            low, high = (number(row[end]) if row is not None else None for end in ("low", "high"))
+            if row is not None and low is not None and high is not None:
+                level = "good" if low > 0 else "bad" if high < 0 else "caution"
+                words = {"good": "beats", "caution": "is not shown to beat", "bad": "is worse than"}[level]
+                line = f"The best of the grid {words} {noun(name)} (difference in C {signed(row)})."
+                found.append(Statement(level, line))
+                break
+    for cohort in study.validation:
+        correlation = rank_correlation(tables, cohort)
+        if correlation is not None:
+            label = study.cohort_label(cohort)
+            line = f"Over the {count} members, the rank in cross-validation and the rank in {label} correlate with "
+            line += f"{fixed(correlation)}."
+            found.append(Statement("plain", line))
+    return found
 
 
 def _added_value(study: Study, tables: Tables, model: str) -> list[Statement]:
@@ -137,13 +176,14 @@ def _added_value(study: Study, tables: Tables, model: str) -> list[Statement]:
         groups[level].append(f"{noun(name)} (difference in C {signed(row)})")
     words = {"good": "is better than", "caution": "is not shown to be better than", "bad": "is worse than"}
     return [
-        Statement(level, f"In cross-validation it {words[level]} {_list(items)}.")
+        Statement(level, f"In cross-validation it {words[level]} {listed(items)}.")
         for level, items in groups.items()
         if items
     ]
 
 
-def _list(items: list[str]) -> str:
+def listed(items: list[str]) -> str:
+    """``a, b and c``."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
 
 
@@ -153,7 +193,7 @@ def _validated(study: Study, tables: Tables, model: str) -> list[Statement]:
     table = tables.get("validation")
     found = []
     for cohort in study.validation:
-        row = _row(table, model=model, cohort=cohort)
+        row = row_of(table, model=model, cohort=cohort)
         label = study.cohort_label(cohort)
         if row is None or number(row["c_harrell"]) is None:
             found.append(Statement("bad", f"In {label} {noun(model)} could not be evaluated{_why(row)}."))
@@ -162,12 +202,12 @@ def _validated(study: Study, tables: Tables, model: str) -> list[Statement]:
         flagged = str(row.get("adaptation", "none")) == "cohort_rescaling"
         tail = " after re-scaling the whole cohort, which a single patient cannot have" if flagged else ""
         if low is not None and low > 0.5:
-            age = _row(table, model="age", cohort=cohort)
+            age = row_of(table, model="age", cohort=cohort)
             beside = f" (age: {_c(age)})" if age is not None and number(age["c_harrell"]) is not None else ""
-            text = f"Frozen and applied to {label}{_people(row)}, it reaches {_c(row)}{tail}{beside}."
+            text = f"Frozen and applied to {label}{people(row)}, it reaches {_c(row)}{tail}{beside}."
             found.append(Statement("caution" if flagged else "good", text))
         else:
-            text = f"Frozen and applied to {label}{_people(row)}, it reaches {_c(row)}{tail}: "
+            text = f"Frozen and applied to {label}{people(row)}, it reaches {_c(row)}{tail}: "
             text += "not distinguishable from chance."
             found.append(Statement("bad", text))
     return found
@@ -184,7 +224,7 @@ def _against_chance(tables: Tables, model: str) -> list[Statement]:
     if model == "gene_index" and controls is not None:
         random = controls[controls["control"] == "random_gene_set"]["c_harrell"].dropna()
         index = controls[controls["control"] == "index"]["c_harrell"].dropna()
-        row = _row(summary, control="random_gene_set")
+        row = row_of(summary, control="random_gene_set")
         if len(random) and len(index):
             above = int((random >= index.iloc[0]).sum())
             p = number(row.get("p")) if row is not None else None
@@ -194,7 +234,7 @@ def _against_chance(tables: Tables, model: str) -> list[Statement]:
             text += "the index "
             text += "is better than random genes." if better else "is not shown to be better than random genes."
             found.append(Statement("good" if better else "bad", text))
-    row = _row(summary, control="permuted_outcome")
+    row = row_of(summary, control="permuted_outcome")
     if row is not None and number(row.get("mean")) is not None:
         mean = float(row["mean"])
         draws, spread = number(row.get("draws")) or 1.0, number(row.get("sd")) or 0.0
@@ -202,7 +242,7 @@ def _against_chance(tables: Tables, model: str) -> list[Statement]:
         text = f"With permuted outcomes the whole procedure gives a mean C of {mean:.2f}, "
         text += "as it must without leakage." if fine else "away from 0.5: the evaluation itself is suspect."
         found.append(Statement("good" if fine else "bad", text))
-    leaky, honest = _row(controls, control="leaky_recipe"), _row(controls, control="honest_recipe")
+    leaky, honest = row_of(controls, control="leaky_recipe"), row_of(controls, control="honest_recipe")
     if leaky is not None and number(leaky["c_harrell"]) is not None:
         text = "Screening genes on all patients before cross-validating, as in many published scripts, would have "
         text += f"claimed C {float(leaky['c_harrell']):.2f}"
@@ -235,7 +275,7 @@ def _cells(study: Study, tables: Tables) -> list[Statement]:
 
 
 def _size(tables: Tables, model: str) -> list[Statement]:
-    row = _row(tables.get("sample_size"), model=model)
+    row = row_of(tables.get("sample_size"), model=model)
     if row is None:
         return []
     ratio, needed = number(row.get("events_per_parameter")), number(row.get("riley_minimum_n"))
@@ -244,190 +284,3 @@ def _size(tables: Tables, model: str) -> list[Statement]:
     text = f"The training cohort is small for this model: {ratio:.2g} deaths per candidate parameter"
     text += f"; Riley's criteria ask for {int(needed):,} patients." if needed is not None else "."
     return [Statement("bad" if ratio < 1 else "caution", text)]
-
-
-def _horizons(ran: Sequence[str], kind: str) -> str:
-    """Horizons at which a kind of classifier ran, as words after its name."""
-    found = sorted(model[1] for name in ran if (model := horizon_model(name)) and model[0] == kind)
-    if not found:
-        return ""
-    return f" ({_list([years_text(years) for years in found])}, weighted by the inverse probability of censoring)"
-
-
-def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]:
-    """Methods paragraphs, filled from the study, ready to paste."""
-    settings, cv, ev = study.models, study.crossvalidation, study.evaluation
-    row = _row(tables.get("cohorts"), cohort=study.training)
-    size = _people(row) if row is not None else ""
-    ran = [m for m in study.models.run]
-    shared = "the genes measured in every bulk cohort (names only)"
-    first = (
-        f"Overall survival was analysed from diagnosis to death from any cause, in days; patients alive were "
-        f"censored at last "
-        f"follow-up. Models were trained on {study.cohort_label(study.training)}{size}. {_expression(study)} "
-        f"Gene names were brought to approved symbols; candidate features were "
-        f"{shared if study.features.genes == 'shared' else 'all genes of the training cohort'}."
-    )
-    parts = []
-    if "gene_index" in ran:
-        g = settings.gene_index
-        rule = "the minimum" if g.lambda_rule == "min" else "the one-standard-error rule"
-        parts.append(
-            f"The gene index started from the gene sets of {study.gene_sets.file}; genes with a univariable Cox "
-            f"p < {g.screen_p:g} "
-            f"(at least {g.min_genes}, at most {g.max_genes}) entered a lasso Cox model whose penalty was "
-            f"chosen by {rule} of "
-            f"{g.n_folds}-fold cross-validation; the index is the sum of coefficient × (expression − "
-            f"centre) / scale."
-        )
-    for name, text in (
-        ("random_survival_forest", "A random survival forest"),
-        ("random_forest", "A random forest for death by a horizon"),
-    ):
-        if name in ran or _horizons(ran, name):
-            f = getattr(settings, name)
-            parts.append(
-                f"{text}{_horizons(ran, name)} had {f.n_estimators} trees, at least {f.min_samples_leaf} patients per "
-                f"leaf, and saw {', '.join(f.blocks)} features "
-                f"({f.max_features_screened} expression features kept by a univariable screen)."
-            )
-    for name, text in (
-        ("xgboost_cox", "XGBoost with the Cox loss"),
-        ("xgboost_aft", "XGBoost with an accelerated failure time loss"),
-        ("xgboost", "An XGBoost classifier of death by a horizon"),
-    ):
-        if name in ran or _horizons(ran, name):
-            b = getattr(settings, name)
-            parts.append(
-                f"{text}{_horizons(ran, name)} used depth {b.max_depth}, learning rate {b.learning_rate:g} "
-                f"and at most {b.n_estimators} "
-                f"rounds with "
-                f"early stopping."
-            )
-    compared = [noun(m) for m in COMPARATORS if m in ran]
-    if compared:
-        parts.append(f"Comparators were {_list(compared)}.")
-    horizons = _list([years_text(h) for h in sorted(ev.horizons_years)])
-    judged = (
-        f"Performance was estimated by {cv.repeats} × {cv.folds}-fold cross-validation stratified by event, "
-        f"with screening, filters, scaling, imputation, selection, tuning and cut-points repeated inside each "
-        f"training part. Normalisation of the matrix (its reference profile, quantiles and filters of unmeasured or "
-        f"unexpressed genes) looked at the whole training cohort, never at outcomes. Reported "
-        f"are Harrell's and Uno's C, cumulative/dynamic AUC and Brier score at {horizons} (inverse probability "
-        f"of censoring "
-        f"weighting), the integrated Brier score, and calibration at {years_text(ev.main_horizon_years)}, with "
-        f"95% percentile "
-        f"intervals from {ev.bootstrap:,} bootstrap samples of patients, paired for differences between models. "
-        f"Risk groups were "
-        f"split at the median risk of the training patients. Negative controls passed {ev.permutations} "
-        f"permuted outcomes and "
-        f"{ev.random_sets} random gene sets of the same size through the whole index procedure."
-    )
-    locked = []
-    for cohort in study.validation:
-        adapted = study.cohorts[cohort].adaptation == "cohort_rescaling"
-        how = (
-            "each gene re-scaled to the training mean and deviation over the whole cohort"
-            if adapted
-            else "no adaptation"
-        )
-        locked.append(f"{study.cohort_label(cohort)} ({how})")
-    if locked:
-        judged += (
-            f" The final models, refitted on all training patients and frozen, were applied once to {_list(locked)}."
-        )
-    for atlas, chosen in study.atlases.items():
-        q = chosen.quality
-        judged += (
-            f" Single cells of {study.cohort_label(atlas)} ({chosen.accession}) with at least {q.min_genes} "
-            f"genes, {q.min_counts} "
-            f"molecules and at most {100 * q.max_mitochondrial:g}% mitochondrial counts were "
-            f"log-normalised, reduced to "
-            f"{chosen.embedding.n_components} principal components of {chosen.embedding.n_variable_genes:,} "
-            f"variable genes, clustered (Leiden, resolution "
-            f"{chosen.embedding.resolution:g}), and scored with the gene index."
-        )
-    versions = ", ".join(f"{name} {version}" for name, version in software.items())
-    judged += f" Seed {study.seed}." + (f" Software: {versions}." if versions else "")
-    return [first, " ".join(parts), judged]
-
-
-def _expression(study: Study) -> str:
-    """How each matrix became log2 expression, by what the study says of its source."""
-    texts = []
-    for name, cohort in study.cohorts.items():
-        rules, source = cohort.normalization, cohort.source
-        if source.type == "gdc" or source.scale == "counts":
-            how = "counts, TMM, log2 counts per million"
-            if study.counts_reference(name):
-                how += " (reference profile of the training cohort)"
-            if cohort.role == "training":
-                how += (
-                    f", genes with {rules.min_count:g} counts or more in {100 * rules.min_samples_share:g}% of samples"
-                )
-        else:
-            how = {"log2_ratio": "log2 ratios", "log2": "log2 values"}.get(
-                source.scale, "intensities, log2 where the quantiles show a linear scale"
-            )
-            probes = source.type == "geo" or source.gene_ids == "probe"
-            if probes and rules.quantile and source.scale != "log2_ratio":
-                how += ", quantile-normalised"
-            if probes:
-                rule = {"max_mean": "the probe of highest mean", "median": "median of the probes"}[rules.probe_rule]
-                how += f", {rule} per gene"
-        texts.append(f"{study.cohort_label(name)}: {how}")
-    return "Expression: " + "; ".join(texts) + "."
-
-
-def limits(study: Study, tables: Tables) -> list[str]:
-    """Limits of this run that a reader should weigh, by rules."""
-    found = []
-    if study.simulate:
-        found.append("All data are simulated, with planted effects; performance says nothing about real patients.")
-    if not study.validation:
-        found.append("No external validation: cross-validation cannot show that a model travels to other centres.")
-    cohorts = tables.get("cohorts")
-    if cohorts is not None and "events" in cohorts:
-        for row in cohorts.to_dict("records"):
-            events = number(row["events"])
-            if events is not None and events < 100:
-                label = study.cohort_label(str(row["cohort"]))
-                found.append(f"{label} has only {int(events)} deaths; fewer than 100 give wide, unstable estimates.")
-            follow = number(row.get("median_followup_days"))
-            last = max(study.evaluation.horizons_years)
-            if follow is not None and follow < last * 365.25:
-                label = study.cohort_label(str(row["cohort"]))
-                found.append(
-                    f"Median follow-up in {label} is {follow / 365.25:.1f} years, below the longest horizon of "
-                    f"{years_text(last)}."
-                )
-    for cohort in study.validation:
-        if study.cohorts[cohort].adaptation == "cohort_rescaling":
-            found.append(
-                f"{study.cohort_label(cohort)} was re-scaled as a whole: its results do not carry over to "
-                f"scoring one patient."
-            )
-    everyone = [
-        study.cohort_label(name)
-        for name, cohort in study.cohorts.items()
-        if not study.simulate and not (cohort.clinical and cohort.clinical.exclude)
-    ]
-    if everyone:
-        found.append(
-            f"No diagnosis was excluded in {_list(everyone)}: acute promyelocytic and secondary leukaemias are in "
-            "as the source lists them (clinical.exclude leaves them out)."
-        )
-    found.append(
-        "Treatment, and transplantation above all, is not modelled; survival is overall survival, whatever the "
-        "cause of death."
-    )
-    found.append("The risk group is the label that each cohort provides; systems and years differ between cohorts.")
-    if "gene_index" in study.models.run:
-        found.append(
-            "Coefficients describe association in the training cohort, not cause; a correlated gene may stand in."
-        )
-    if study.atlases:
-        found.append(
-            "Single-cell atlases hold few patients; differences between cells are not differences between people."
-        )
-    return found

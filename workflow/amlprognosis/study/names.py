@@ -223,9 +223,8 @@ def model_label(name: str) -> str:
     if horizon:
         years = f"{horizon[1]:g} year" + ("s" if horizon[1] != 1 else "")
         return f"{HORIZON_LABELS[horizon[0]]}, {years}"
-    if name == BEST_OF_GRID:
-        return "Best of the grid (chosen in inner folds)"
-    return FIXED_LABELS.get(name, name)
+    own = {BEST_OF_GRID: "Best of the grid (chosen in inner folds)", "grid": "Any member of the grid"}
+    return own.get(name) or FIXED_LABELS.get(name, name)
 
 
 def model_slug(name: str) -> str:

@@ -1,0 +1,254 @@
+"""The methods paragraphs and the limits, filled from the study: ready to paste into a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amlprognosis.report.theme import Tables, number, years_text
+from amlprognosis.report.wording import listed, noun, people, row_of
+from amlprognosis.study import COMPARATORS, Study
+from amlprognosis.study.names import HORIZON_LABELS, horizon_model, parse_grid_name
+
+FAMILY_WORDS = {
+    "RSF": "random survival forest",
+    "Enet": "elastic net",
+    "Lasso": "lasso",
+    "Ridge": "ridge",
+    "StepCox": "stepwise Cox",
+    "CoxBoost": "CoxBoost",
+    "PLS-Cox": "PLS-Cox",
+    "SuperPC": "supervised principal components",
+    "GBM": "gradient boosting",
+    "survival-SVM": "survival support vector machine",
+}
+
+
+def _families(members: Sequence[str]) -> list[str]:
+    present = {parse_grid_name(name).learner.family for name in members}
+    return [words for family, words in FAMILY_WORDS.items() if family in present]
+
+
+def _grid_methods(study: Study) -> list[str]:
+    """The grid in the methods text."""
+    members, grid = study.models.grid_run, study.models.grid
+    if not members:
+        return []
+    where = "the candidate genes" if grid.candidates == "gene_sets" else "all genes"
+    text = (
+        f"A grid of {len(members)} learners and combinations ({', '.join(_families(members))}; alone or behind a "
+        f"selector) was fitted to {where} with a univariable Cox p < {grid.screen_p:g} (at least {grid.min_genes}, at "
+        f"most {grid.max_genes}); screen, selector and tuning were repeated in every training part."
+    )
+    if study.nests_grid:
+        text += (
+            f" The best member was chosen in {grid.inner_folds} inner folds of each training part, so that the figure "
+            "of the best is that of the whole procedure."
+        )
+    return [text]
+
+
+def _classifier_methods(study: Study) -> list[str]:
+    """The classifiers at a horizon in the methods text."""
+    found = []
+    for kind in ("logistic", "svm", "mlp", "knn"):
+        years = sorted(model[1] for name in study.models.run if (model := horizon_model(name)) and model[0] == kind)
+        if not years:
+            continue
+        settings = getattr(study.models, kind)
+        by_mrmr = settings.selection == "mrmr"
+        chosen = "minimum redundancy and maximum relevance" if by_mrmr else "a univariable Cox screen"
+        how = "pseudo-observations" if settings.weighting == "pseudo" else "inverse probability of censoring weights"
+        found.append(
+            f"{HORIZON_LABELS[kind]} (death within {listed([years_text(y) for y in years])}) used {how} and "
+            f"{settings.n_selected} features chosen by {chosen}; its probabilities were calibrated on inner folds."
+        )
+    return found
+
+
+def _horizons(ran: Sequence[str], kind: str) -> str:
+    """Horizons at which a kind of classifier ran, as words after its name."""
+    found = sorted(model[1] for name in ran if (model := horizon_model(name)) and model[0] == kind)
+    if not found:
+        return ""
+    return f" ({listed([years_text(years) for years in found])}, weighted by the inverse probability of censoring)"
+
+
+def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]:
+    """Methods paragraphs, filled from the study, ready to paste."""
+    settings, cv, ev = study.models, study.crossvalidation, study.evaluation
+    row = row_of(tables.get("cohorts"), cohort=study.training)
+    size = people(row) if row is not None else ""
+    ran = [m for m in study.models.run]
+    shared = "the genes measured in every bulk cohort (names only)"
+    first = (
+        f"Overall survival was analysed from diagnosis to death from any cause, in days; patients alive were "
+        f"censored at last "
+        f"follow-up. Models were trained on {study.cohort_label(study.training)}{size}. {_expression(study)} "
+        f"Gene names were brought to approved symbols; candidate features were "
+        f"{shared if study.features.genes == 'shared' else 'all genes of the training cohort'}."
+    )
+    parts = []
+    if "gene_index" in ran:
+        g = settings.gene_index
+        rule = "the minimum" if g.lambda_rule == "min" else "the one-standard-error rule"
+        parts.append(
+            f"The gene index started from the gene sets of {study.gene_sets.file}; genes with a univariable Cox "
+            f"p < {g.screen_p:g} "
+            f"(at least {g.min_genes}, at most {g.max_genes}) entered a lasso Cox model whose penalty was "
+            f"chosen by {rule} of "
+            f"{g.n_folds}-fold cross-validation; the index is the sum of coefficient × (expression − "
+            f"centre) / scale."
+        )
+    for name, text in (
+        ("random_survival_forest", "A random survival forest"),
+        ("random_forest", "A random forest for death by a horizon"),
+    ):
+        if name in ran or _horizons(ran, name):
+            f = getattr(settings, name)
+            parts.append(
+                f"{text}{_horizons(ran, name)} had {f.n_estimators} trees, at least {f.min_samples_leaf} patients per "
+                f"leaf, and saw {', '.join(f.blocks)} features "
+                f"({f.max_features_screened} expression features kept by a univariable screen)."
+            )
+    for name, text in (
+        ("xgboost_cox", "XGBoost with the Cox loss"),
+        ("xgboost_aft", "XGBoost with an accelerated failure time loss"),
+        ("xgboost", "An XGBoost classifier of death by a horizon"),
+    ):
+        if name in ran or _horizons(ran, name):
+            b = getattr(settings, name)
+            parts.append(
+                f"{text}{_horizons(ran, name)} used depth {b.max_depth}, learning rate {b.learning_rate:g} "
+                f"and at most {b.n_estimators} "
+                f"rounds with "
+                f"early stopping."
+            )
+    parts += _grid_methods(study)
+    parts += _classifier_methods(study)
+    compared = [noun(m) for m in COMPARATORS if m in ran]
+    if compared:
+        parts.append(f"Comparators were {listed(compared)}.")
+    horizons = listed([years_text(h) for h in sorted(ev.horizons_years)])
+    judged = (
+        f"Performance was estimated by {cv.repeats} × {cv.folds}-fold cross-validation stratified by event, "
+        f"with screening, filters, scaling, imputation, selection, tuning and cut-points repeated inside each "
+        f"training part. Normalisation of the matrix (its reference profile, quantiles and filters of unmeasured or "
+        f"unexpressed genes) looked at the whole training cohort, never at outcomes. Reported "
+        f"are Harrell's and Uno's C, cumulative/dynamic AUC and Brier score at {horizons} (inverse probability "
+        f"of censoring "
+        f"weighting), the integrated Brier score, and calibration at {years_text(ev.main_horizon_years)}, with "
+        f"95% percentile "
+        f"intervals from {ev.bootstrap:,} bootstrap samples of patients, paired for differences between models. "
+        f"Risk groups were "
+        f"split at the median risk of the training patients. Negative controls passed {ev.permutations} "
+        f"permuted outcomes and "
+        f"{ev.random_sets} random gene sets of the same size through the whole index procedure."
+    )
+    locked = []
+    for cohort in study.validation:
+        adapted = study.cohorts[cohort].adaptation == "cohort_rescaling"
+        how = (
+            "each gene re-scaled to the training mean and deviation over the whole cohort"
+            if adapted
+            else "no adaptation"
+        )
+        locked.append(f"{study.cohort_label(cohort)} ({how})")
+    if locked:
+        judged += (
+            f" The final models, refitted on all training patients and frozen, were applied once to {listed(locked)}."
+        )
+    for atlas, chosen in study.atlases.items():
+        q = chosen.quality
+        judged += (
+            f" Single cells of {study.cohort_label(atlas)} ({chosen.accession}) with at least {q.min_genes} "
+            f"genes, {q.min_counts} "
+            f"molecules and at most {100 * q.max_mitochondrial:g}% mitochondrial counts were "
+            f"log-normalised, reduced to "
+            f"{chosen.embedding.n_components} principal components of {chosen.embedding.n_variable_genes:,} "
+            f"variable genes, clustered (Leiden, resolution "
+            f"{chosen.embedding.resolution:g}), and scored with the gene index."
+        )
+    versions = ", ".join(f"{name} {version}" for name, version in software.items())
+    judged += f" Seed {study.seed}." + (f" Software: {versions}." if versions else "")
+    return [first, " ".join(parts), judged]
+
+
+def _expression(study: Study) -> str:
+    """How each matrix became log2 expression, by what the study says of its source."""
+    texts = []
+    for name, cohort in study.cohorts.items():
+        rules, source = cohort.normalization, cohort.source
+        if source.type == "gdc" or source.scale == "counts":
+            how = "counts, TMM, log2 counts per million"
+            if study.counts_reference(name):
+                how += " (reference profile of the training cohort)"
+            if cohort.role == "training":
+                how += (
+                    f", genes with {rules.min_count:g} counts or more in {100 * rules.min_samples_share:g}% of samples"
+                )
+        else:
+            how = {"log2_ratio": "log2 ratios", "log2": "log2 values"}.get(
+                source.scale, "intensities, log2 where the quantiles show a linear scale"
+            )
+            probes = source.type == "geo" or source.gene_ids == "probe"
+            if probes and rules.quantile and source.scale != "log2_ratio":
+                how += ", quantile-normalised"
+            if probes:
+                rule = {"max_mean": "the probe of highest mean", "median": "median of the probes"}[rules.probe_rule]
+                how += f", {rule} per gene"
+        texts.append(f"{study.cohort_label(name)}: {how}")
+    return "Expression: " + "; ".join(texts) + "."
+
+
+def limits(study: Study, tables: Tables) -> list[str]:
+    """Limits of this run that a reader should weigh, by rules."""
+    found = []
+    if study.simulate:
+        found.append("All data are simulated, with planted effects; performance says nothing about real patients.")
+    if not study.validation:
+        found.append("No external validation: cross-validation cannot show that a model travels to other centres.")
+    cohorts = tables.get("cohorts")
+    if cohorts is not None and "events" in cohorts:
+        for row in cohorts.to_dict("records"):
+            events = number(row["events"])
+            if events is not None and events < 100:
+                label = study.cohort_label(str(row["cohort"]))
+                found.append(f"{label} has only {int(events)} deaths; fewer than 100 give wide, unstable estimates.")
+            follow = number(row.get("median_followup_days"))
+            last = max(study.evaluation.horizons_years)
+            if follow is not None and follow < last * 365.25:
+                label = study.cohort_label(str(row["cohort"]))
+                found.append(
+                    f"Median follow-up in {label} is {follow / 365.25:.1f} years, below the longest horizon of "
+                    f"{years_text(last)}."
+                )
+    for cohort in study.validation:
+        if study.cohorts[cohort].adaptation == "cohort_rescaling":
+            found.append(
+                f"{study.cohort_label(cohort)} was re-scaled as a whole: its results do not carry over to "
+                f"scoring one patient."
+            )
+    everyone = [
+        study.cohort_label(name)
+        for name, cohort in study.cohorts.items()
+        if not study.simulate and not (cohort.clinical and cohort.clinical.exclude)
+    ]
+    if everyone:
+        found.append(
+            f"No diagnosis was excluded in {listed(everyone)}: acute promyelocytic and secondary leukaemias are in "
+            "as the source lists them (clinical.exclude leaves them out)."
+        )
+    found.append(
+        "Treatment, and transplantation above all, is not modelled; survival is overall survival, whatever the "
+        "cause of death."
+    )
+    found.append("The risk group is the label that each cohort provides; systems and years differ between cohorts.")
+    if "gene_index" in study.models.run:
+        found.append(
+            "Coefficients describe association in the training cohort, not cause; a correlated gene may stand in."
+        )
+    if study.atlases:
+        found.append(
+            "Single-cell atlases hold few patients; differences between cells are not differences between people."
+        )
+    return found

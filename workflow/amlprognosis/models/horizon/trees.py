@@ -10,7 +10,7 @@ import numpy as np
 from amlprognosis.models.boosting import XGBoostMixin
 from amlprognosis.models.horizon.base import Cases, HorizonModel, Part, pooled
 from amlprognosis.models.screened import BLOCKS, ForestMixin
-from amlprognosis.models.trees import flatten
+from amlprognosis.models.trees import FlatForest, flatten
 
 
 class HorizonForest(ForestMixin, HorizonModel):
@@ -94,11 +94,11 @@ class HorizonForest(ForestMixin, HorizonModel):
     def _needs_parts(self) -> bool:
         return False
 
-    def _grown(self, cases: Cases, n_estimators: int) -> Any:
+    def _grown(self, cases: Cases, n_estimators: int) -> FlatForest:
         from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
         kind = RandomForestClassifier if self.weighting == "ipcw" else RandomForestRegressor
-        return kind(
+        forest = kind(
             n_estimators=n_estimators,
             min_samples_leaf=self.min_samples_leaf,
             max_features=self.max_features,
@@ -106,29 +106,27 @@ class HorizonForest(ForestMixin, HorizonModel):
             random_state=self.random_state,
         ).fit(cases.x, cases.target, sample_weight=cases.weight)
 
-    def _tune(self, parts: list[Part]) -> np.ndarray:
-        """Held-out probabilities; each fold has a third of the trees, for time."""
-        held = []
-        for part in parts:
-            forest = self._grown(part.train, max(self.n_estimators // 3, 1))
-            if self.weighting == "ipcw":
-                held.append(forest.predict_proba(part.test.x)[:, 1])
-            else:
-                held.append(forest.predict(part.test.x))
-        return pooled(parts, held)
-
-    def _learn(self, cases: Cases) -> None:
-        forest = self._grown(cases, self.n_estimators)
-
         def leaf_values(number: int, nodes: np.ndarray) -> np.ndarray:
             value = forest.estimators_[number].tree_.value[nodes, 0, :]
-            return value[:, 1:] / value.sum(axis=1, keepdims=True) if value.shape[1] == 2 else value
+            return value[:, 1:] / value.sum(axis=1, keepdims=True) if self.weighting == "ipcw" else value
 
-        self.forest_ = flatten([tree.tree_ for tree in forest.estimators_], leaf_values)
+        return flatten([tree.tree_ for tree in forest.estimators_], leaf_values)
+
+    def _tune(self, parts: list[Part]) -> np.ndarray:
+        """Held-out probabilities; each fold has a third of the trees, for time."""
+        n_trees = max(self.n_estimators // 3, 1)
+        return pooled(parts, [_said(self._grown(part.train, n_trees), part.test.x) for part in parts])
+
+    def _learn(self, cases: Cases) -> None:
+        self.forest_ = self._grown(cases, self.n_estimators)
 
     def _score(self, values: np.ndarray) -> np.ndarray:
-        # scikit-learn's trees compare single-precision features with double-precision thresholds.
-        return self.forest_.predict(values.astype(np.float32))[:, 0].copy()
+        return _said(self.forest_, values)
+
+
+def _said(forest: FlatForest, values: np.ndarray) -> np.ndarray:
+    # scikit-learn's trees compare single-precision features with double-precision thresholds.
+    return forest.predict(values.astype(np.float32))[:, 0].copy()
 
 
 class HorizonXGBoost(XGBoostMixin, HorizonModel):

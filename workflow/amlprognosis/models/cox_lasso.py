@@ -1,212 +1,23 @@
 """Elastic-net Cox regression by coordinate descent, in glmnet's conventions.
 
 Minimizes ``-(1/n) l(b) + lambda * (alpha * |b|_1 + (1 - alpha) / 2 * |b|_2^2)`` where ``l`` is the Breslow log partial
-likelihood and ``b`` belongs to columns standardized with ddof 0 (Simon 2011, doi:10.18637/jss.v039.i05). Intercept and
-scaling are the caller's: :func:`lasso_path` standardizes and gives coefficients on the original scale.
-scikit-survival's Coxnet uses the same objective; this kernel is several times faster on small cohorts and needs no
-import of it.
+likelihood and ``b`` belongs to columns standardized with ddof 0 (Simon 2011, doi:10.18637/jss.v039.i05). Coefficients
+are given on the scale of the input columns. scikit-survival's Coxnet uses the same objective; this one is many times
+faster on small cohorts and needs no import of it.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.cox_kernels import fit_cox
-from amlprognosis.models.risk_sets import risk_sets
-
-FAST = {"reassoc", "contract", "nsz"}
-
-
-@njit(cache=True, nogil=True, fastmath=FAST)
-def _dot(a, b):
-    total = 0.0
-    for i in range(a.size):
-        total += a[i] * b[i]
-    return total
-
-
-@njit(cache=True, nogil=True, fastmath=FAST)
-def _dot3(a, b):
-    """Sum of a * b^2."""
-    total = 0.0
-    for i in range(a.size):
-        total += a[i] * b[i] * b[i]
-    return total
-
-
-@njit(cache=True, nogil=True, fastmath=FAST)
-def _subtract(r, w, x, d):
-    for i in range(r.size):
-        r[i] -= d * w[i] * x[i]
-
-
-@njit(cache=True, nogil=True, fastmath=FAST)
-def _add(eta, x, d):
-    for i in range(eta.size):
-        eta[i] += d * x[i]
-
-
-@njit(cache=True, nogil=True)
-def _breslow(eta, event, starts, gradient, weight):
-    """Breslow log partial likelihood; fills its gradient in eta and the diagonal of minus its Hessian."""
-    m = starts.size - 1
-    top = eta.max()
-    s0 = 0.0
-    loglik = 0.0
-    ratio = np.zeros(m)
-    square = np.zeros(m)
-    for g in range(m):
-        deaths = 0
-        for i in range(starts[g], starts[g + 1]):
-            weight[i] = math.exp(eta[i] - top)
-            s0 += weight[i]
-            if event[i]:
-                deaths += 1
-                loglik += eta[i] - top
-        if deaths > 0:
-            loglik -= deaths * math.log(s0)
-            ratio[g] = deaths / s0
-            square[g] = deaths / (s0 * s0)
-    c = 0.0
-    c2 = 0.0
-    for g in range(m - 1, -1, -1):
-        c += ratio[g]
-        c2 += square[g]
-        for i in range(starts[g], starts[g + 1]):
-            e = weight[i]
-            gradient[i] = (1.0 if event[i] else 0.0) - e * c
-            weight[i] = e * c - e * e * c2
-    return loglik
-
-
-@njit(cache=True, nogil=True)
-def _penalty(beta, factor, lam, alpha):
-    total = 0.0
-    for j in range(beta.size):
-        total += factor[j] * lam * (alpha * abs(beta[j]) + 0.5 * (1.0 - alpha) * beta[j] * beta[j])
-    return total
-
-
-@njit(cache=True, nogil=True)
-def _path(x, event, starts, factor, lambdas, alpha, tolerance, max_active, null, beta, previous, betas, logliks):
-    """Fit along lambdas from warm start ``beta`` (changed in place); x is (p, n). Returns the number done."""
-    p, n = x.shape
-    eta = np.zeros(n)
-    gradient = np.empty(n)
-    weight = np.empty(n)
-    residual = np.empty(n)
-    curvature = np.empty(p)
-    old_beta = np.empty(p)
-    active = np.zeros(p, dtype=np.bool_)
-    for j in range(p):
-        if beta[j] != 0.0:
-            active[j] = True
-            _add(eta, x[j], beta[j])
-    loglik = _breslow(eta, event, starts, gradient, weight)
-    slopes = np.empty(p)
-    for j in range(p):
-        slopes[j] = _dot(x[j], gradient) / n
-    for step in range(lambdas.size):
-        lam = lambdas[step]
-        # Sequential strong rule (Tibshirani 2012, doi:10.1111/j.1467-9868.2011.01004.x), checked by KKT below.
-        for j in range(p):
-            if not active[j] and abs(slopes[j]) >= alpha * factor[j] * (2.0 * lam - previous):
-                active[j] = True
-        previous = lam
-        for _round in range(50):
-            members = np.flatnonzero(active)
-            for _outer in range(100):
-                objective = -loglik / n + _penalty(beta, factor, lam, alpha)
-                old_beta[:] = beta
-                residual[:] = gradient
-                for j in members:
-                    curvature[j] = _dot3(weight, x[j]) / n
-                largest_total = 0.0
-                first_sweep = True
-                for _inner in range(1000):
-                    largest = 0.0
-                    for j in members:
-                        # After one full sweep only nonzero coefficients move until they rest.
-                        if not first_sweep and beta[j] == 0.0:
-                            continue
-                        v = curvature[j]
-                        if v <= 0.0:
-                            continue
-                        pull = _dot(x[j], residual) / n + v * beta[j]
-                        cut = factor[j] * lam * alpha
-                        value = 0.0
-                        if pull > cut:
-                            value = (pull - cut) / (v + factor[j] * lam * (1.0 - alpha))
-                        elif pull < -cut:
-                            value = (pull + cut) / (v + factor[j] * lam * (1.0 - alpha))
-                        d = value - beta[j]
-                        if d != 0.0:
-                            beta[j] = value
-                            _subtract(residual, weight, x[j], d)
-                            largest = max(largest, v * d * d)
-                    largest_total = max(largest_total, largest)
-                    if largest < tolerance:
-                        if first_sweep:
-                            break
-                        first_sweep = True
-                    else:
-                        first_sweep = False
-                eta[:] = 0.0
-                for j in members:
-                    if beta[j] != 0.0:
-                        _add(eta, x[j], beta[j])
-                loglik = _breslow(eta, event, starts, gradient, weight)
-                halved = False
-                for _halving in range(20):
-                    now = -loglik / n + _penalty(beta, factor, lam, alpha)
-                    if now <= objective + 1e-12 * abs(objective):
-                        break
-                    halved = True
-                    eta[:] = 0.0
-                    for j in members:
-                        beta[j] = 0.5 * (beta[j] + old_beta[j])
-                        if beta[j] != 0.0:
-                            _add(eta, x[j], beta[j])
-                    loglik = _breslow(eta, event, starts, gradient, weight)
-                if largest_total < tolerance and not halved:
-                    break
-            violated = False
-            for j in range(p):
-                slopes[j] = _dot(x[j], gradient) / n
-                if not active[j] and abs(slopes[j]) > alpha * factor[j] * lam * (1.0 + 1e-9):
-                    active[j] = True
-                    violated = True
-            if not violated:
-                break
-        nonzero = 0
-        for j in range(p):
-            betas[step, j] = beta[j]
-            if beta[j] != 0.0:
-                nonzero += 1
-            elif abs(slopes[j]) < alpha * factor[j] * lam:
-                active[j] = False
-        logliks[step] = loglik
-        # A saturated fit (all of the null deviance explained) has no finite end.
-        if nonzero > max_active or loglik > null * 0.01:
-            return step + 1
-    return lambdas.size
-
-
-@njit(cache=True, nogil=True)
-def _loglik_rows(eta, event, starts):
-    """Breslow log partial likelihood of each row of eta (k, n)."""
-    out = np.empty(eta.shape[0])
-    gradient = np.empty(eta.shape[1])
-    weight = np.empty(eta.shape[1])
-    for k in range(eta.shape[0]):
-        out[k] = _breslow(eta[k], event, starts, gradient, weight)
-    return out
+from amlprognosis.models.lasso_kernels import breslow, loglik_rows, path, spreads
+from amlprognosis.models.learners.base import run_threads, standardize
+from amlprognosis.models.risk_sets import RiskSets, risk_sets
 
 
 @dataclass(frozen=True)
@@ -234,13 +45,155 @@ class LassoPath:
     n_nonzero: np.ndarray
 
 
-def _standardize(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Center and scale (ddof 0); a constant column becomes all 0 with scale 1."""
-    center = x.mean(axis=0)
-    scale = x.std(axis=0)
-    scale = np.where(scale > 1e-12 * np.maximum(np.abs(center), 1e-300), scale, 0.0)
-    safe = np.where(scale > 0, scale, 1.0)
-    return np.where(scale > 0, (x - center) / safe, 0.0), safe
+def closing_deaths(sets: RiskSets, deaths: np.ndarray) -> np.ndarray:
+    """Deaths (n,) of each block of tied times at its last patient, 0 elsewhere: the form the kernels read."""
+    out = np.zeros(deaths.size)
+    out[sets.starts[1:] - 1] = np.add.reduceat(deaths, sets.starts[:-1])
+    return out
+
+
+def _saturated(closing: np.ndarray) -> float:
+    tied = closing[closing > 1]
+    return -float((tied * np.log(tied)).sum())
+
+
+class Cohort:
+    """Patients prepared once for any number of paths: descending order of time, standardized columns.
+
+    Parameters
+    ----------
+    x : ndarray (n, p)
+        Finite columns.
+    time, event : ndarray (n,)
+        Days; True = death.
+
+    Attributes
+    ----------
+    sets : RiskSets
+    columns : ndarray (p, n)
+        Standardized (ddof 0), in descending order of time; all 0 for a constant column.
+    mean, scale : ndarray (p,)
+        Of the input columns; scale 1 for a constant one.
+    deaths, closing : ndarray (n,)
+        See :mod:`~amlprognosis.models.lasso_kernels`.
+
+    Raises
+    ------
+    InputError
+        If x is not 2D and finite, or nobody died.
+    """
+
+    def __init__(self, x: np.ndarray, time: np.ndarray, event: np.ndarray):
+        x = np.asarray(x, dtype=np.float64)
+        if x.ndim != 2 or not np.isfinite(x).all():
+            raise InputError("x must be 2D (n, p) and finite; impute before fitting")
+        self.sets = risk_sets(time, event)
+        if not self.sets.event.any():
+            raise InputError("nobody died: a Cox model needs at least one event")
+        z, self.mean, self.scale = standardize(x)
+        self.columns = np.ascontiguousarray(z[self.sets.order].T)
+        self.deaths = self.sets.event.astype(np.float64)
+        self.closing = closing_deaths(self.sets, self.deaths)
+
+    def lambda_sequence(self, alpha: float, n_lambda: int, min_ratio: float, factor: np.ndarray) -> np.ndarray:
+        """Geometric sequence from the smallest penalty that keeps no penalized column down to ``min_ratio`` of it."""
+        p, n = self.columns.shape
+        eta = np.zeros(n)
+        free = np.flatnonzero((factor == 0) & self.columns.any(axis=1))
+        if free.size:
+            z = np.ascontiguousarray(self.columns[free].T)
+            block = np.repeat(np.arange(self.sets.times.size), np.diff(self.sets.starts))
+            eta = z @ fit_cox(z, -block.astype(np.float64), self.sets.event, "breslow").beta
+        gradient = np.empty(n)
+        breslow(eta, np.ones(n), self.deaths, self.closing, np.empty(n), np.empty(n), gradient)
+        penalized = factor > 0
+        slopes = np.abs(self.columns @ gradient)[penalized] / factor[penalized] / n
+        # glmnet starts a ridge path where alpha = 0.001 would start.
+        top = float(slopes.max(initial=0.0)) / max(alpha, 1e-3)
+        # Rounding leaves about 1e-16 of a column that does not vary among patients at risk.
+        if top <= 1e-12:
+            raise InputError("no column varies among patients at risk: a penalty path cannot be started")
+        # A hair above the first column's slope: rounding must not let it in with a coefficient of 1e-17.
+        return top * (1 + 1e-9) * min_ratio ** (np.arange(n_lambda) / max(n_lambda - 1, 1))
+
+    def solve(
+        self,
+        lambdas: np.ndarray,
+        alpha: float,
+        factor: np.ndarray,
+        tolerance: float,
+        max_active: int,
+        start: np.ndarray | None = None,
+    ) -> LassoPath:
+        """Fit along penalties; ``start`` (p,) are coefficients on the input scale near the first one's."""
+        part = _Part(self, np.ones(self.deaths.size, dtype=bool), alpha, factor, tolerance, max_active)
+        if start is not None:
+            part.beta[:] = start * self.scale
+        betas, logliks = part.run(np.ascontiguousarray(lambdas, dtype=np.float64))
+        coefficients = betas / self.scale
+        return LassoPath(lambdas[: len(betas)], coefficients, logliks[:, 0], part.null, (coefficients != 0).sum(axis=1))
+
+
+class _Part:
+    """Some patients of a cohort and a path that is fitted piece by piece, each starting where the last one ended."""
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        inside: np.ndarray,
+        alpha: float,
+        factor: np.ndarray,
+        tolerance: float,
+        max_active: int,
+    ):
+        p, n = cohort.columns.shape
+        self.cohort = cohort
+        self.inside = inside.astype(np.float64)
+        self.deaths = cohort.deaths * self.inside
+        self.closing = closing_deaths(cohort.sets, self.deaths)
+        # The cohort's columns are standardized among all patients, the penalty is by the spread inside.
+        spread = spreads(cohort.columns, self.inside)
+        used = np.isfinite(factor) & (spread > 0)
+        share = np.where(used, factor, 0.0)
+        self.lasso = np.where(used, alpha * share * spread, np.inf)
+        self.ridge = (1 - alpha) * share * spread**2
+        self.tolerance, self.max_active = float(tolerance), int(max_active)
+        self.room = min(p, 2 * self.max_active + 64)
+        self.null = float(loglik_rows(np.zeros((1, n)), self.inside, self.deaths, self.closing)[0])
+        self.beta = np.zeros(p)
+        self.previous = np.nan
+        self.stopped = False
+
+    def run(self, lambdas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Go on along ``lambdas``; gives standardized coefficients (k, p) and log likelihoods inside and of all."""
+        betas, logliks, done = path(
+            self.cohort.columns,
+            self.inside,
+            self.deaths,
+            self.closing,
+            self.cohort.deaths,
+            self.cohort.closing,
+            self.lasso,
+            self.ridge,
+            lambdas,
+            lambdas[0] if np.isnan(self.previous) else self.previous,
+            self.tolerance,
+            self.max_active,
+            self.null,
+            self.beta,
+            self.room,
+        )
+        self.previous, self.stopped = float(lambdas[done - 1]), done < lambdas.size
+        return betas[:done], logliks[:done]
+
+
+def _factor(penalty_factor: np.ndarray | None, p: int) -> np.ndarray:
+    return np.ones(p) if penalty_factor is None else np.asarray(penalty_factor, dtype=np.float64)
+
+
+def _limit(max_active: int | None, x: np.ndarray) -> int:
+    """Nonzero coefficients at most; beyond a few times the patients an elastic net is no longer sparse."""
+    return min(x.shape[1], 4 * x.shape[0]) if max_active is None else int(max_active)
 
 
 def lambda_sequence(
@@ -256,22 +209,8 @@ def lambda_sequence(
 
     Columns with penalty factor 0 are in the model from the start.
     """
-    z, _ = _standardize(np.asarray(x, dtype=np.float64))
-    sets = risk_sets(time, event)
-    factor = np.ones(z.shape[1]) if penalty_factor is None else np.asarray(penalty_factor, dtype=np.float64)
-    gradient, weight = np.empty(len(z)), np.empty(len(z))
-    penalized = factor > 0
-    eta = np.zeros(len(z))
-    if not penalized.all():
-        eta = z[:, ~penalized] @ fit_cox(z[:, ~penalized], time, event, "breslow").beta
-    _breslow(eta[sets.order], sets.event, sets.starts, gradient, weight)
-    slopes = np.abs(z[sets.order].T @ gradient)[penalized] / factor[penalized] / len(z)
-    # glmnet starts a ridge path where alpha = 0.001 would start.
-    top = float(slopes.max(initial=0.0)) / max(alpha, 1e-3)
-    if top <= 0:
-        raise InputError("no column varies among patients at risk: a penalty path cannot be started")
-    # A hair above the first column's slope: rounding must not let it in with a coefficient of 1e-17.
-    return top * (1 + 1e-9) * min_ratio ** (np.arange(n_lambda) / max(n_lambda - 1, 1))
+    cohort = Cohort(x, time, event)
+    return cohort.lambda_sequence(alpha, n_lambda, min_ratio, _factor(penalty_factor, len(cohort.columns)))
 
 
 def lasso_path(
@@ -281,7 +220,7 @@ def lasso_path(
     lambdas: np.ndarray,
     alpha: float = 1.0,
     penalty_factor: np.ndarray | None = None,
-    tolerance: float = 1e-10,
+    tolerance: float = 1e-14,
     max_active: int | None = None,
 ) -> LassoPath:
     """Fit an elastic-net Cox model along a sequence of penalties.
@@ -295,13 +234,15 @@ def lasso_path(
     lambdas : ndarray (k,)
         Penalties, descending, on glmnet's scale.
     alpha : float
-        1 = lasso, 0 = ridge.
+        1 = lasso, 0 = ridge (:func:`~amlprognosis.models.cox_ridge.ridge_path` is faster).
     penalty_factor : ndarray (p,), optional
-        Multiplies each column's penalty; 0 = never penalized. Not rescaled (glmnet makes them sum to p).
+        Multiplies each column's penalty; 0 = never penalized, infinite = not used. Not rescaled (glmnet makes them sum
+        to p).
     tolerance : float
-        Rest when no coordinate's ``curvature * change^2`` exceeds it.
+        Rest when no coordinate's squared derivative (of the objective above), divided by the share of patients who
+        died, exceeds it; about the squared error of a coefficient per standard deviation.
     max_active : int, optional
-        Stop the path after this many nonzero coefficients.
+        Stop the path after this many nonzero coefficients. None = 4 times the patients.
 
     Returns
     -------
@@ -313,81 +254,33 @@ def lasso_path(
     InputError
         If penalties are not positive and descending, nobody died, or a value is not finite.
     """
+    lambdas = _checked_lambdas(lambdas, alpha)
+    cohort = Cohort(x, time, event)
+    factor = _factor(penalty_factor, len(cohort.columns))
+    return cohort.solve(lambdas, alpha, factor, tolerance, _limit(max_active, x))
+
+
+def _checked_lambdas(lambdas: np.ndarray, alpha: float) -> np.ndarray:
     lambdas = np.ascontiguousarray(lambdas, dtype=np.float64)
     if lambdas.size == 0 or (lambdas <= 0).any() or (np.diff(lambdas) > 0).any():
         raise InputError("lambdas must be positive and descending")
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha must lie in [0, 1], got {alpha}")
-    runner = _Runner(x, time, event, alpha, penalty_factor, tolerance, max_active)
-    coefficients, logliks = runner.run(lambdas)
-    done = lambdas[: len(logliks)]
-    return LassoPath(done, coefficients, logliks, runner.null, (coefficients != 0).sum(axis=1))
-
-
-class _Runner:
-    """A path that is fitted piece by piece, each piece starting where the last one ended."""
-
-    def __init__(
-        self,
-        x: np.ndarray,
-        time: np.ndarray,
-        event: np.ndarray,
-        alpha: float,
-        penalty_factor: np.ndarray | None,
-        tolerance: float,
-        max_active: int | None,
-    ):
-        x = np.asarray(x, dtype=np.float64)
-        if x.ndim != 2 or not np.isfinite(x).all():
-            raise InputError("x must be 2D (n, p) and finite; impute before fitting")
-        self.sets = risk_sets(time, event)
-        if not self.sets.event.any():
-            raise InputError("nobody died: a Cox model needs at least one event")
-        z, self.scale = _standardize(x)
-        self.columns = np.ascontiguousarray(z[self.sets.order].T)
-        n_columns = self.columns.shape[0]
-        self.factor = (
-            np.ones(n_columns) if penalty_factor is None else np.ascontiguousarray(penalty_factor, dtype=np.float64)
-        )
-        self.alpha, self.tolerance = float(alpha), float(tolerance)
-        self.max_active = n_columns if max_active is None else int(max_active)
-        self.null = float(_loglik_rows(np.zeros((1, len(x))), self.sets.event, self.sets.starts)[0])
-        self.beta = np.zeros(n_columns)
-        self.previous = np.nan
-        self.stopped = False
-
-    def run(self, lambdas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Go on along ``lambdas``; gives coefficients (k, p) on the input scale and log likelihoods (k,)."""
-        betas, logliks = np.zeros((lambdas.size, self.beta.size)), np.zeros(lambdas.size)
-        done = _path(
-            self.columns,
-            self.sets.event,
-            self.sets.starts,
-            self.factor,
-            lambdas,
-            self.alpha,
-            self.tolerance,
-            self.max_active,
-            self.null,
-            self.beta,
-            lambdas[0] if np.isnan(self.previous) else self.previous,
-            betas,
-            logliks,
-        )
-        self.previous, self.stopped = float(lambdas[done - 1]), done < lambdas.size
-        return betas[:done] / self.scale, logliks[:done]
+    return lambdas
 
 
 def breslow_loglik(eta: np.ndarray, time: np.ndarray, event: np.ndarray) -> np.ndarray:
     """Breslow log partial likelihood of each column of linear predictors ``eta`` (n, k)."""
     sets = risk_sets(time, event)
-    return _loglik_rows(np.ascontiguousarray(np.asarray(eta, dtype=np.float64)[sets.order].T), sets.event, sets.starts)
+    rows = np.ascontiguousarray(np.asarray(eta, dtype=np.float64)[sets.order].T)
+    deaths = sets.event.astype(np.float64)
+    return loglik_rows(rows, np.ones(deaths.size), deaths, closing_deaths(sets, deaths))
 
 
 def saturated_loglik(time: np.ndarray, event: np.ndarray) -> float:
     """Breslow log partial likelihood of the saturated model: -sum d log d over tied deaths."""
-    deaths = np.unique(np.asarray(time)[np.asarray(event, dtype=bool)], return_counts=True)[1]
-    return -float((deaths * np.log(deaths)).sum())
+    sets = risk_sets(time, event)
+    return _saturated(closing_deaths(sets, sets.event.astype(np.float64)))
 
 
 def stratified_folds(event: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
@@ -445,9 +338,9 @@ def lasso_cv(
     folds: np.ndarray,
     alpha: float = 1.0,
     penalty_factor: np.ndarray | None = None,
-    tolerance: float = 1e-10,
+    tolerance: float = 1e-14,
     max_active: int | None = None,
-    fold_tolerance: float = 1e-8,
+    fold_tolerance: float = 1e-10,
     patience: int | None = None,
     columns: np.ndarray | None = None,
     fold_columns: Mapping[int, np.ndarray] | None = None,
@@ -468,59 +361,97 @@ def lasso_cv(
     patience : int, optional
         Stop once this many penalties beyond the best one brought nothing better (the dense end of a path takes
         most of the time). None = the whole path.
+    columns : ndarray of int, optional
+        Columns of x to use, the path's coefficients are theirs. None = all.
+    fold_columns : mapping of fold to ndarray of int, optional
+        Columns of x to use in the training part of a fold, where they were chosen there. None = ``columns``.
 
     Returns
     -------
     LassoCV
     """
-    x = np.asarray(x, dtype=np.float64)
-    time, event, folds = np.asarray(time, dtype=np.float64), np.asarray(event, dtype=bool), np.asarray(folds)
-    lambdas = np.ascontiguousarray(lambdas, dtype=np.float64)
+    lambdas = _checked_lambdas(lambdas, alpha)
+    x, folds = np.asarray(x, dtype=np.float64), np.asarray(folds)
     columns = np.arange(x.shape[1]) if columns is None else np.asarray(columns)
-    factor = np.ones(x.shape[1]) if penalty_factor is None else np.asarray(penalty_factor, dtype=np.float64)
-    whole = _Runner(x[:, columns], time, event, alpha, factor[columns], tolerance, max_active)
-    parts = []
+    used = columns
+    if fold_columns is not None:
+        used = np.unique(np.concatenate([columns, *fold_columns.values()]))
+    factor = _factor(penalty_factor, x.shape[1])
+    cohort = Cohort(x[:, used], time, event)
+
+    def masked(kept: np.ndarray) -> np.ndarray:
+        return np.where(np.isin(used, kept), factor[used], np.inf)
+
+    fold_factors = {} if fold_columns is None else {label: masked(kept) for label, kept in fold_columns.items()}
+    found = cross_validate(
+        cohort,
+        lambdas,
+        folds,
+        alpha,
+        masked(columns),
+        tolerance,
+        _limit(max_active, x[:, columns]),
+        fold_tolerance,
+        patience,
+        fold_factors,
+    )
+    place = np.searchsorted(used, columns) if fold_columns is not None else np.arange(columns.size)
+    whole = found.path
+    chosen = LassoPath(whole.lambdas, whole.coefficients[:, place], whole.loglik, whole.loglik_null, whole.n_nonzero)
+    return LassoCV(chosen, found.mean, found.se, found.at_min, found.at_1se)
+
+
+def cross_validate(
+    cohort: Cohort,
+    lambdas: np.ndarray,
+    folds: np.ndarray,
+    alpha: float,
+    factor: np.ndarray,
+    tolerance: float,
+    max_active: int,
+    fold_tolerance: float,
+    patience: int | None,
+    fold_factors: Mapping[int, np.ndarray] | None = None,
+    n_jobs: int = 1,
+) -> LassoCV:
+    """Run :func:`lasso_cv` on a prepared cohort; ``fold_factors`` are penalty factors that replace ``factor``."""
+    folds = folds[cohort.sets.order]
+    everyone = np.ones(folds.size, dtype=bool)
+    parts = [_Part(cohort, everyone, alpha, factor, tolerance, max_active)]
     for label in np.unique(folds):
-        kept = folds != label
-        if event[~kept].any():
-            used = columns if fold_columns is None else np.asarray(fold_columns[int(label)])
-            part = x[:, used]
-            runner = _Runner(part[kept], time[kept], event[kept], alpha, factor[used], fold_tolerance, max_active)
-            parts.append((kept, runner, part))
-    weights = np.array([event[~kept].sum() for kept, _, _ in parts], dtype=np.float64)
-    saturated = saturated_loglik(time, event)
-    saturated_parts = [saturated_loglik(time[kept], event[kept]) for kept, _, _ in parts]
+        if cohort.sets.event[folds == label].any():
+            used = (fold_factors or {}).get(int(label), factor)
+            parts.append(_Part(cohort, folds != label, alpha, used, fold_tolerance, max_active))
+    saturated = np.array([_saturated(part.closing) for part in parts])
+    weights = np.array([cohort.deaths.sum() - part.deaths.sum() for part in parts[1:]])
     block = lambdas.size if patience is None else max(int(patience) // 2, 1)
-    last = [np.zeros(part.shape[1]) for _, _, part in parts]
-    fits: list[tuple[np.ndarray, np.ndarray]] = []
-    deviances: list[np.ndarray] = []
+    last = np.zeros(len(parts) - 1)
+    betas, logliks, deviances = [], [], []
     for start in range(0, lambdas.size, block):
-        fits.append(whole.run(lambdas[start : start + block]))
-        piece = lambdas[start : start + len(fits[-1][1])]
-        deviance = np.empty((len(parts), piece.size))
-        for row, (kept, runner, part) in enumerate(parts):
+        piece = lambdas[start : start + block]
+        going = [part for part in parts if not part.stopped]
+        results = dict(zip(map(id, going), run_threads(lambda part: part.run(piece), going, n_jobs), strict=True))
+        betas.append(results[id(parts[0])][0])
+        logliks.append(results[id(parts[0])][1][:, 0])
+        size = len(betas[-1])
+        deviance = np.empty((len(last), size))
+        for row, part in enumerate(parts[1:]):
+            gap = np.empty(0)
+            if id(part) in results:
+                inside, all_patients = results[id(part)][1].T
+                gap = 2 * (saturated[0] - all_patients - saturated[row + 1] + inside) / weights[row]
+                last[row] = gap[-1]
             # A fold that saturated earlier keeps its last fit.
-            coefficients = np.empty((0, part.shape[1])) if runner.stopped else runner.run(piece)[0]
-            last[row] = coefficients[-1] if len(coefficients) else last[row]
-            rest = np.repeat(last[row][None], piece.size - len(coefficients), axis=0)
-            eta = part @ np.vstack([coefficients, rest]).T
-            gap = saturated - breslow_loglik(eta, time, event)
-            gap -= saturated_parts[row] - breslow_loglik(eta[kept], time[kept], event[kept])
-            deviance[row] = 2 * gap / weights[row]
+            deviance[row] = np.concatenate([gap, np.full(max(size - gap.size, 0), last[row])])[:size]
         deviances.append(deviance)
         mean = np.average(np.hstack(deviances), axis=0, weights=weights)
-        if whole.stopped or (patience is not None and mean.size - 1 - int(np.argmin(mean)) >= patience):
+        if parts[0].stopped or (patience is not None and mean.size - 1 - int(np.argmin(mean)) >= patience):
             break
-    coefficients = np.vstack([coefficients for coefficients, _ in fits])
-    path = LassoPath(
-        lambdas[: mean.size],
-        coefficients,
-        np.concatenate([logliks for _, logliks in fits]),
-        whole.null,
-        (coefficients != 0).sum(axis=1),
-    )
+    coefficients = np.vstack(betas) / cohort.scale
     deviance = np.hstack(deviances)
-    se = np.sqrt(np.average((deviance - mean) ** 2, axis=0, weights=weights) / max(len(parts) - 1, 1))
+    n_nonzero = (coefficients != 0).sum(axis=1)
+    whole = LassoPath(lambdas[: mean.size], coefficients, np.concatenate(logliks), parts[0].null, n_nonzero)
+    se = np.sqrt(np.average((deviance - mean) ** 2, axis=0, weights=weights) / max(len(last) - 1, 1))
     at_min = int(np.argmin(mean))
     at_1se = int(np.flatnonzero(mean <= mean[at_min] + se[at_min])[0])
-    return LassoCV(path, mean, se, at_min, at_1se)
+    return LassoCV(whole, mean, se, at_min, at_1se)

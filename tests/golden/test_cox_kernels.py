@@ -10,154 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from veteran_data import EVENT, NAMES, TIME, X
 
-from amlprognosis.models.cox_kernels import baseline_hazard, fit_cox, harrell_concordance, univariate_cox
-
-# time, status, trt, karno, diagtime, age, prior
-VETERAN = np.array(
-    [
-        (72, 1, 1, 60, 7, 69, 0),
-        (411, 1, 1, 70, 5, 64, 10),
-        (228, 1, 1, 60, 3, 38, 0),
-        (126, 1, 1, 60, 9, 63, 10),
-        (118, 1, 1, 70, 11, 65, 10),
-        (10, 1, 1, 20, 5, 49, 0),
-        (82, 1, 1, 40, 10, 69, 10),
-        (110, 1, 1, 80, 29, 68, 0),
-        (314, 1, 1, 50, 18, 43, 0),
-        (100, 0, 1, 70, 6, 70, 0),
-        (42, 1, 1, 60, 4, 81, 0),
-        (8, 1, 1, 40, 58, 63, 10),
-        (144, 1, 1, 30, 4, 63, 0),
-        (25, 0, 1, 80, 9, 52, 10),
-        (11, 1, 1, 70, 11, 48, 10),
-        (30, 1, 1, 60, 3, 61, 0),
-        (384, 1, 1, 60, 9, 42, 0),
-        (4, 1, 1, 40, 2, 35, 0),
-        (54, 1, 1, 80, 4, 63, 10),
-        (13, 1, 1, 60, 4, 56, 0),
-        (123, 0, 1, 40, 3, 55, 0),
-        (97, 0, 1, 60, 5, 67, 0),
-        (153, 1, 1, 60, 14, 63, 10),
-        (59, 1, 1, 30, 2, 65, 0),
-        (117, 1, 1, 80, 3, 46, 0),
-        (16, 1, 1, 30, 4, 53, 10),
-        (151, 1, 1, 50, 12, 69, 0),
-        (22, 1, 1, 60, 4, 68, 0),
-        (56, 1, 1, 80, 12, 43, 10),
-        (21, 1, 1, 40, 2, 55, 10),
-        (18, 1, 1, 20, 15, 42, 0),
-        (139, 1, 1, 80, 2, 64, 0),
-        (20, 1, 1, 30, 5, 65, 0),
-        (31, 1, 1, 75, 3, 65, 0),
-        (52, 1, 1, 70, 2, 55, 0),
-        (287, 1, 1, 60, 25, 66, 10),
-        (18, 1, 1, 30, 4, 60, 0),
-        (51, 1, 1, 60, 1, 67, 0),
-        (122, 1, 1, 80, 28, 53, 0),
-        (27, 1, 1, 60, 8, 62, 0),
-        (54, 1, 1, 70, 1, 67, 0),
-        (7, 1, 1, 50, 7, 72, 0),
-        (63, 1, 1, 50, 11, 48, 0),
-        (392, 1, 1, 40, 4, 68, 0),
-        (10, 1, 1, 40, 23, 67, 10),
-        (8, 1, 1, 20, 19, 61, 10),
-        (92, 1, 1, 70, 10, 60, 0),
-        (35, 1, 1, 40, 6, 62, 0),
-        (117, 1, 1, 80, 2, 38, 0),
-        (132, 1, 1, 80, 5, 50, 0),
-        (12, 1, 1, 50, 4, 63, 10),
-        (162, 1, 1, 80, 5, 64, 0),
-        (3, 1, 1, 30, 3, 43, 0),
-        (95, 1, 1, 80, 4, 34, 0),
-        (177, 1, 1, 50, 16, 66, 10),
-        (162, 1, 1, 80, 5, 62, 0),
-        (216, 1, 1, 50, 15, 52, 0),
-        (553, 1, 1, 70, 2, 47, 0),
-        (278, 1, 1, 60, 12, 63, 0),
-        (12, 1, 1, 40, 12, 68, 10),
-        (260, 1, 1, 80, 5, 45, 0),
-        (200, 1, 1, 80, 12, 41, 10),
-        (156, 1, 1, 70, 2, 66, 0),
-        (182, 0, 1, 90, 2, 62, 0),
-        (143, 1, 1, 90, 8, 60, 0),
-        (105, 1, 1, 80, 11, 66, 0),
-        (103, 1, 1, 80, 5, 38, 0),
-        (250, 1, 1, 70, 8, 53, 10),
-        (100, 1, 1, 60, 13, 37, 10),
-        (999, 1, 2, 90, 12, 54, 10),
-        (112, 1, 2, 80, 6, 60, 0),
-        (87, 0, 2, 80, 3, 48, 0),
-        (231, 0, 2, 50, 8, 52, 10),
-        (242, 1, 2, 50, 1, 70, 0),
-        (991, 1, 2, 70, 7, 50, 10),
-        (111, 1, 2, 70, 3, 62, 0),
-        (1, 1, 2, 20, 21, 65, 10),
-        (587, 1, 2, 60, 3, 58, 0),
-        (389, 1, 2, 90, 2, 62, 0),
-        (33, 1, 2, 30, 6, 64, 0),
-        (25, 1, 2, 20, 36, 63, 0),
-        (357, 1, 2, 70, 13, 58, 0),
-        (467, 1, 2, 90, 2, 64, 0),
-        (201, 1, 2, 80, 28, 52, 10),
-        (1, 1, 2, 50, 7, 35, 0),
-        (30, 1, 2, 70, 11, 63, 0),
-        (44, 1, 2, 60, 13, 70, 10),
-        (283, 1, 2, 90, 2, 51, 0),
-        (15, 1, 2, 50, 13, 40, 10),
-        (25, 1, 2, 30, 2, 69, 0),
-        (103, 0, 2, 70, 22, 36, 10),
-        (21, 1, 2, 20, 4, 71, 0),
-        (13, 1, 2, 30, 2, 62, 0),
-        (87, 1, 2, 60, 2, 60, 0),
-        (2, 1, 2, 40, 36, 44, 10),
-        (20, 1, 2, 30, 9, 54, 10),
-        (7, 1, 2, 20, 11, 66, 0),
-        (24, 1, 2, 60, 8, 49, 0),
-        (99, 1, 2, 70, 3, 72, 0),
-        (8, 1, 2, 80, 2, 68, 0),
-        (99, 1, 2, 85, 4, 62, 0),
-        (61, 1, 2, 70, 2, 71, 0),
-        (25, 1, 2, 70, 2, 70, 0),
-        (95, 1, 2, 70, 1, 61, 0),
-        (80, 1, 2, 50, 17, 71, 0),
-        (51, 1, 2, 30, 87, 59, 10),
-        (29, 1, 2, 40, 8, 67, 0),
-        (24, 1, 2, 40, 2, 60, 0),
-        (18, 1, 2, 40, 5, 69, 10),
-        (83, 0, 2, 99, 3, 57, 0),
-        (31, 1, 2, 80, 3, 39, 0),
-        (51, 1, 2, 60, 5, 62, 0),
-        (90, 1, 2, 60, 22, 50, 10),
-        (52, 1, 2, 60, 3, 43, 0),
-        (73, 1, 2, 60, 3, 70, 0),
-        (8, 1, 2, 50, 5, 66, 0),
-        (36, 1, 2, 70, 8, 61, 0),
-        (48, 1, 2, 10, 4, 81, 0),
-        (7, 1, 2, 40, 4, 58, 0),
-        (140, 1, 2, 70, 3, 63, 0),
-        (186, 1, 2, 90, 3, 60, 0),
-        (84, 1, 2, 80, 4, 62, 10),
-        (19, 1, 2, 50, 10, 42, 0),
-        (45, 1, 2, 40, 3, 69, 0),
-        (80, 1, 2, 40, 4, 63, 0),
-        (52, 1, 2, 60, 4, 45, 0),
-        (164, 1, 2, 70, 15, 68, 10),
-        (19, 1, 2, 30, 4, 39, 10),
-        (53, 1, 2, 60, 12, 66, 0),
-        (15, 1, 2, 30, 5, 63, 0),
-        (43, 1, 2, 60, 11, 49, 10),
-        (340, 1, 2, 80, 10, 64, 10),
-        (133, 1, 2, 75, 1, 65, 0),
-        (111, 1, 2, 60, 5, 64, 0),
-        (231, 1, 2, 70, 18, 67, 10),
-        (378, 1, 2, 80, 4, 65, 0),
-        (49, 1, 2, 30, 3, 37, 0),
-    ],
-    dtype=float,
+from amlprognosis.models.cox_kernels import (
+    baseline_hazard,
+    fit_cox,
+    harrell_concordance,
+    partial_likelihood,
+    univariate_cox,
 )
-NAMES = ("trt", "karno", "diagtime", "age", "prior")
-TIME, EVENT, X = VETERAN[:, 0], VETERAN[:, 1] == 1, VETERAN[:, 2:]
 
 # coef, se, Wald p, score chi2, likelihood-ratio chi2
 UNIVARIATE = {
@@ -272,7 +133,11 @@ BASELINE = {
 }
 
 
-@pytest.mark.parametrize("ties", ["efron", "breslow"])
+BOTH_COHORTS = pytest.mark.parametrize("data", ["veteran", "sim"])
+BOTH_TIES = pytest.mark.parametrize("ties", ["efron", "breslow"])
+
+
+@BOTH_TIES
 def test_univariate_screen(ties):
     fit = univariate_cox(X, TIME, EVENT, ties)
     assert fit.status_names.tolist() == ["converged"] * 5
@@ -281,7 +146,7 @@ def test_univariate_screen(ties):
         np.testing.assert_allclose(found, UNIVARIATE[ties, name], rtol=1e-8)
 
 
-@pytest.mark.parametrize("ties", ["efron", "breslow"])
+@BOTH_TIES
 def test_multivariable_fit_and_baseline(ties):
     beta, se, loglik, score = MULTIVARIABLE[ties]
     fit = fit_cox(X, TIME, EVENT, ties)
@@ -319,19 +184,82 @@ def golden(name):
         return list(csv.DictReader(handle))
 
 
+def cohort(data):
+    """Columns by name, time and event of one of the two golden cohorts."""
+    rows = golden({"veteran": "data_veteran", "sim": "data_sim100x40"}[data])
+    columns = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    return columns, columns.pop("time"), columns.pop("status") == 1
+
+
+def numbers(rows, name):
+    return np.array([float(row[name]) for row in rows])
+
+
+def of(table, data, ties):
+    return [row for row in golden(table) if row["data"] == data and row["ties"] == ties]
+
+
+@BOTH_TIES
+def test_partial_likelihood(ties):
+    beta, se, loglik, score = MULTIVARIABLE[ties]
+    found, gradient, hessian = partial_likelihood(X, TIME, EVENT, np.array(beta), ties)
+    assert found == pytest.approx(loglik, rel=1e-12)
+    np.testing.assert_allclose(gradient * se, 0, atol=1e-7)
+    np.testing.assert_allclose(np.sqrt(np.diag(np.linalg.inv(-hessian))), se, rtol=1e-8)
+    null, gradient, hessian = partial_likelihood(X, TIME, EVENT, np.zeros(5), ties)
+    # 2 (loglik - loglik at 0) of the univariate fit of karno, and its score test, at beta = 0
+    alone = partial_likelihood(X[:, 1:2], TIME, EVENT, np.array([UNIVARIATE[ties, "karno"][0]]), ties)[0]
+    assert 2 * (alone - null) == pytest.approx(UNIVARIATE[ties, "karno"][4], rel=1e-10)
+    assert gradient[1] ** 2 / -hessian[1, 1] == pytest.approx(UNIVARIATE[ties, "karno"][3], rel=1e-10)
+    assert gradient @ np.linalg.solve(-hessian, gradient) == pytest.approx(score, rel=1e-10)
+
+
 @pytest.mark.realdata
-@pytest.mark.parametrize("ties", ["efron", "breslow"])
-def test_forty_simulated_columns_with_rounded_times(ties):
-    sim = golden("data_sim100x40")
-    names = [name for name in sim[0] if name.startswith("g")]
-    x = np.array([[float(row[name]) for name in names] for row in sim])
-    time, event = np.array([float(row["time"]) for row in sim]), np.array([row["status"] == "1" for row in sim])
-    rows = [row for row in golden("coxph_univariate") if row["data"] == "sim" and row["ties"] == ties]
-    assert [row["var"] for row in rows] == names
+@BOTH_COHORTS
+@BOTH_TIES
+def test_whole_univariate_table(data, ties):
+    columns, time, event = cohort(data)
+    rows = of("coxph_univariate", data, ties)
+    assert [row["var"] for row in rows] == list(columns)
+    x = np.column_stack(list(columns.values()))
     fit = univariate_cox(x, time, event, ties, n_jobs=2)
-    for ours, theirs in (("beta", "coef"), ("se", "se"), ("p_wald", "p_wald"), ("lr_test", "lr_test")):
-        expected = [float(row[theirs]) for row in rows]
-        np.testing.assert_allclose(getattr(fit, ours), expected, rtol=1e-6, atol=1e-12)
-    rows = [row for row in golden("coxph_vcov") if row["data"] == "sim" and row["ties"] == ties]
-    several = fit_cox(x[:, :8], time, event, ties)
-    np.testing.assert_allclose(several.covariance.ravel(), [float(row["vcov"]) for row in rows], rtol=1e-6)
+    for ours, theirs in (
+        ("beta", "coef"),
+        ("se", "se"),
+        ("z", "z"),
+        ("p_wald", "p_wald"),
+        ("score_test", "score_test"),
+        ("p_score", "score_p"),
+        ("lr_test", "lr_test"),
+    ):
+        # R's likelihood-ratio test is a difference of two log likelihoods, good to 1e-12 of their size.
+        np.testing.assert_allclose(getattr(fit, ours), numbers(rows, theirs), rtol=1e-6, atol=1e-11, err_msg=ours)
+    null, best = numbers(rows, "loglik_null"), numbers(rows, "loglik")
+    for j in range(x.shape[1]):
+        alone = fit_cox(x[:, [j]], time, event, ties)
+        np.testing.assert_allclose(
+            [alone.beta[0], alone.loglik, alone.loglik_null], [numbers(rows, "coef")[j], best[j], null[j]], rtol=1e-6
+        )
+
+
+@pytest.mark.realdata
+@BOTH_COHORTS
+@BOTH_TIES
+def test_whole_multivariable_tables(data, ties):
+    columns, time, event = cohort(data)
+    rows = of("coxph_multi", data, ties)
+    x = np.column_stack([columns[row["var"]] for row in rows])
+    fit = fit_cox(x, time, event, ties)
+    np.testing.assert_allclose(fit.beta, numbers(rows, "coef"), rtol=1e-8)
+    np.testing.assert_allclose(np.sqrt(np.diag(fit.covariance)), numbers(rows, "se"), rtol=1e-8)
+    for ours, theirs in (("loglik", "loglik"), ("loglik_null", "loglik_null"), ("score_test", "score_test")):
+        assert getattr(fit, ours) == pytest.approx(float(rows[0][theirs]), rel=1e-10)
+    index = harrell_concordance(time, event, x @ fit.beta).index
+    assert index == pytest.approx(float(rows[0]["concordance"]), abs=1e-12)
+    covariance = numbers(of("coxph_vcov", data, ties), "vcov").reshape(fit.covariance.shape)
+    np.testing.assert_allclose(fit.covariance, covariance, rtol=1e-6, atol=1e-8 * covariance.max())
+    rows = of("coxph_baseline", data, ties)
+    for center, name in ((np.zeros(x.shape[1]), "cumhaz_lp0"), (x.mean(axis=0), "cumhaz_at_means")):
+        times, hazard = baseline_hazard((x - center) @ fit.beta, time, event, ties)
+        np.testing.assert_array_equal(times, numbers(rows, "time"))
+        np.testing.assert_allclose(hazard, numbers(rows, name), rtol=1e-6)

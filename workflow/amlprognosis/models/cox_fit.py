@@ -285,17 +285,18 @@ def partial_likelihood(
     return loglik, gradient, -information
 
 
-def _inverse(matrix: np.ndarray, largest_condition: float) -> np.ndarray | None:
+def _inverse(matrix: np.ndarray, largest_condition: float, floor: float) -> np.ndarray | None:
     """Inverse of a symmetric matrix; None if its condition number may exceed the given one.
 
-    Trace and Frobenius norm bound the extreme eigenvalues, far cheaper than an eigendecomposition.
+    Trace and Frobenius norm bound the extreme eigenvalues, far cheaper than an eigendecomposition. The largest
+    eigenvalue counts as at least ``floor``.
     """
     try:
         inverse: np.ndarray = np.linalg.inv(matrix)
     except np.linalg.LinAlgError:
         return None
-    bound = float(np.trace(matrix)) * float(np.linalg.norm(inverse))
-    return inverse if 0 < bound < largest_condition else None
+    bound = max(float(np.trace(matrix)), floor) * float(np.linalg.norm(inverse))
+    return inverse if 0 <= bound < largest_condition else None
 
 
 def fit_cox(
@@ -341,14 +342,16 @@ def fit_cox(
     beta, eta = np.zeros(n_columns), np.zeros(len(z))
     loglik, gradient, hessian = likelihood.derivatives(eta)
     null, null_hessian = loglik, hessian
-    inverse = _inverse(hessian, 1e9)
+    # A standardized column has an information of about the number of deaths; far below is rounding noise.
+    floor = 1e-4 * int(likelihood.sets.event.sum())
+    inverse = _inverse(hessian, 1e9, floor)
     singular, penalty = False, float(ridge)
     if inverse is not None:
         score_test = float(gradient @ inverse @ gradient)
     else:
         eigenvalues, vectors = np.linalg.eigh(hessian)
-        largest = float(eigenvalues.max(initial=0.0))
-        keep = eigenvalues > 1e-9 * max(largest, 1e-300)
+        largest = float(eigenvalues.max(initial=floor))
+        keep = eigenvalues > 1e-9 * largest
         score_test = float(((vectors[:, keep].T @ gradient) ** 2 / eigenvalues[keep]).sum())
         singular = bool(ridge <= 0 and not keep.all())
         penalty = max(penalty, 1e-6 * largest) if singular else penalty
@@ -380,7 +383,7 @@ def fit_cox(
             status = "separated"
             break
     hessian = hessian + penalty * eye
-    inverse = _inverse(hessian, 1e13)
+    inverse = _inverse(hessian, 1e13, 0.0)
     covariance = np.linalg.pinv(hessian, hermitian=True) if inverse is None else inverse
     covariance = covariance / np.outer(scale, scale)
     return CoxFit(beta / scale, covariance, loglik, null, score_test, iterations, status, penalty, singular)

@@ -1,4 +1,4 @@
-"""Compiled search of stepwise Cox regression: neighboring models are compared at their exact optima.
+"""Compiled parts of stepwise Cox regression: neighboring models are compared at their exact optima.
 
 Let ``b`` be the optimum of the current model, ``V`` its inverse information and ``f`` minus its log likelihood. A
 neighbor (one column dropped or added) starts at the optimum of the quadratic approximation and climbs with the inverse
@@ -18,19 +18,17 @@ reach. It is left as soon as that is worse than the best one found, so the resul
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from amlprognosis.models.cox_fit import combine, cox_score, information_rows, weighted_gram
-from amlprognosis.models.risk_sets import RiskSets
 
 FOUND, SINGULAR, UNBOUNDED, HOPELESS = 0, 1, 2, 3
 # Criteria closer than this count as equal; log likelihoods are exact to a tenth of it.
 TIE = 1e-8
+FARTHEST = 20.0
 
 
 class Cohort(NamedTuple):
@@ -79,29 +77,40 @@ def _range(values):
 def invert(matrix, tolerance):
     """Invert a positive definite matrix in place; False if a pivot falls below ``tolerance`` of its diagonal."""
     k = matrix.shape[0]
+    line = np.empty(k)
     least = np.empty(k)
     for a in range(k):
         least[a] = tolerance * matrix[a, a]
+    # The symmetric sweep (Goodnight 1979, doi:10.1080/00031305.1979.10482685) of the lower triangle gives minus the
+    # inverse.
     for q in range(k):
         pivot = matrix[q, q]
         if not pivot > least[q]:
             return False
-        line = matrix[q]
-        line[q] = 1.0
-        for b in range(k):
-            line[b] /= pivot
+        line[:q] = matrix[q, :q]
+        line[q:] = matrix[q:, q]
+        line[q] = 0.0
+        scale = 1.0 / pivot
         for a in range(k):
-            if a != q:
-                other = matrix[a]
-                factor = other[q]
-                other[q] = 0.0
-                for b in range(k):
-                    other[b] -= factor * line[b]
+            other = matrix[a]
+            factor = line[a] * scale
+            for b in range(a + 1):
+                other[b] -= factor * line[b]
+        for b in range(k):
+            if b < q:
+                matrix[q, b] = line[b] * scale
+            else:
+                matrix[b, q] = line[b] * scale
+        matrix[q, q] = -scale
+    for a in range(k):
+        for b in range(a + 1):
+            matrix[a, b] = -matrix[a, b]
+            matrix[b, a] = matrix[a, b]
     return True
 
 
 @njit(cache=True, nogil=True)
-def _maximize(columns, rows, event, starts, efron, beta, weight, inverse, eta, risk, residual):
+def maximize(columns, rows, event, starts, efron, beta, weight, inverse, eta, risk, residual):
     """Newton's method from ``beta`` (k,), in place; fills the other fields of a :class:`Model`."""
     n, k = event.size, beta.size
     gradient = np.empty(k)
@@ -111,7 +120,6 @@ def _maximize(columns, rows, event, starts, efron, beta, weight, inverse, eta, r
     combine(columns, beta, k, eta)
     loglik = cox_score(eta, event, starts, efron, risk, residual)
     used = n
-    first_trace = -1.0
     last = np.inf
     fresh = True
     state = UNBOUNDED
@@ -120,12 +128,6 @@ def _maximize(columns, rows, event, starts, efron, beta, weight, inverse, eta, r
             frozen[:] = eta
             used = information_rows(rows, event, starts, efron, risk, residual, weight)
             weighted_gram(rows, weight, used, inverse)
-            trace = 0.0
-            for a in range(k):
-                trace += inverse[a, a]
-            first_trace = max(first_trace, trace)
-            if trace < 1e-9 * first_trace:
-                break
             if not invert(inverse, 1e-12):
                 state = SINGULAR
                 break
@@ -171,8 +173,6 @@ def _reach(decrement, spread, radius):
     ``decrement`` is the squared length of the gradient in the frozen metric, ``spread`` the range by which the linear
     predictor moved since then, ``radius`` the constant R of that metric.
     """
-    if spread > 20.0:
-        return np.inf
     stretch = math.exp(spread)
     z = radius * math.sqrt(decrement) * stretch
     if z < 1e-2:
@@ -220,6 +220,12 @@ def _climb(cohort, model, forward, direction, curvature, shift, radius, floor, w
     last = np.inf
     loglik = -np.inf
     for _ in range(100):
+        for i in range(n):
+            change[i] = eta[i] - model.eta[i]
+        spread = model.drift + _range(change)
+        # So far off, the frozen inverse says nothing.
+        if not spread < FARTHEST:
+            break
         loglik = cox_score(eta, cohort.event, cohort.starts, cohort.efron, risk, residual)
         combine(model.rows, residual, n, gradient)
         combine(forward, gradient, k, change)
@@ -228,15 +234,10 @@ def _climb(cohort, model, forward, direction, curvature, shift, radius, floor, w
             along += direction[i] * residual[i]
         along *= curvature
         decrement = 0.0
-        low = np.inf
-        high = -np.inf
         for i in range(n):
             change[i] += along * direction[i]
             decrement += change[i] * residual[i]
-            moved = eta[i] - model.eta[i]
-            low = min(low, moved)
-            high = max(high, moved)
-        gain = _reach(max(decrement, 0.0), model.drift + high - low, radius)
+        gain = _reach(max(decrement, 0.0), spread, radius)
         if loglik + gain < floor:
             return HOPELESS, loglik, shift
         if gain < 0.1 * TIE:
@@ -281,13 +282,14 @@ def _outside_direction(cohort, model, forward, column, cross, direction):
 
 
 @njit(cache=True, nogil=True)
-def compare_neighbors(cohort, model, removable, outside, price, best, push, states):
+def compare_neighbors(cohort, model, removable, outside, price, best, push, states, information):
     """Find the best model that is one drop or one addition away.
 
     ``removable`` (k,) says which of the model's columns may go, ``outside`` (q,) lists the columns that may come.
     ``best`` is the criterion to beat. Neighbors count from 0: the k drops, then the q additions. Fills ``push`` (k,),
-    by which ``beta`` moves in the metric of ``inverse``, and ``states`` (k + q,): UNBOUNDED where the climb did not
-    arrive. Returns the best neighbor (-1 = none), its criterion, and the coefficient of the column added.
+    by which ``beta`` moves in the metric of ``inverse``, ``states`` (k + q,), UNBOUNDED where the climb did not arrive,
+    and ``information`` (q,), that of each outside column given the model's. Returns the best neighbor (-1 = none), its
+    criterion, and the coefficient of the column added.
     """
     k, n = model.columns.shape
     forward = np.empty((k, n))
@@ -330,6 +332,7 @@ def compare_neighbors(cohort, model, removable, outside, price, best, push, stat
             column = cohort.z[outside[at - k]]
             direction = outer
             own = _outside_direction(cohort, model, forward, column, cross, direction)
+            information[at - k] = own
             if own <= 0.0:
                 continue
             curvature = 1.0 / own
@@ -356,126 +359,3 @@ def compare_neighbors(cohort, model, removable, outside, price, best, push, stat
             if at < k:
                 push[at] += shift
     return best_at, best, coefficient
-
-
-def settled(cohort: Cohort, members: Sequence[int], beta: np.ndarray) -> Model:
-    """Fit the model of some columns, starting at ``beta`` (k,)."""
-    n, k = cohort.z.shape[1], len(members)
-    columns = cohort.z[list(members)]
-    rows = np.empty((n + int(cohort.event.sum()), k))
-    rows[:n] = columns.T
-    arrays = (beta.copy(), np.zeros(len(rows)), np.empty((k, k)), np.empty(n), np.empty(n), np.empty(n))
-    found = _maximize(columns, rows, cohort.event, cohort.starts, cohort.efron, *arrays)
-    return Model(arrays[0], columns, rows, *arrays[1:], *found)
-
-
-@dataclass(frozen=True)
-class StepwisePath:
-    """The way of a stepwise search.
-
-    Attributes
-    ----------
-    members : list of int
-        Columns of the last model, in the order in which they came.
-    changes : list of int
-        Column + 1 for an addition, minus that for a drop.
-    criteria : list of float
-        Criterion of the start model and after each change.
-    unbounded : list of int
-        Columns that were not let in because the likelihood would have had no maximum.
-    """
-
-    members: list[int]
-    changes: list[int]
-    criteria: list[float]
-    unbounded: list[int]
-
-
-def stepwise_search(
-    z: np.ndarray,
-    sets: RiskSets,
-    efron: bool,
-    start: Sequence[int],
-    beta: np.ndarray,
-    removable: np.ndarray,
-    addable: np.ndarray,
-    price: float,
-    largest: int,
-) -> StepwisePath:
-    """Walk from a start model to one that no single change improves, each time to the best neighbor.
-
-    Parameters
-    ----------
-    z : ndarray (p, n)
-        Standardized columns, one per row, patients in the order of ``sets``.
-    sets : RiskSets
-        The outcome.
-    efron : bool
-        Efron's rule for ties, else Breslow's.
-    start, beta
-        Columns of the start model, and coefficients near its optimum (k,).
-    removable, addable : ndarray of bool (p,)
-        What may be dropped and added.
-    price : float
-        The criterion is ``-2 loglik + price * columns``: 2 = AIC.
-    largest : int
-        A model of this many columns gains no more.
-
-    Returns
-    -------
-    StepwisePath
-        With an empty list of criteria if the start model has no optimum.
-    """
-    # Who left before the first death is in no risk set.
-    n = int(sets.starts[np.searchsorted(sets.starts, np.flatnonzero(sets.event)[-1], side="right")])
-    starts = sets.starts[: np.searchsorted(sets.starts, n) + 1]
-    cohort = Cohort(np.ascontiguousarray(z[:, :n]), sets.event[:n], starts, efron)
-    removable, addable = removable.copy(), addable.copy()
-    members, changes, criteria, unbounded = [int(j) for j in start], [], [], set()
-    model = settled(cohort, members, beta)
-    if model.state == FOUND:
-        criteria.append(-2.0 * model.loglik + price * len(members))
-    while model.state == FOUND:
-        k = len(members)
-        free = addable & (k < largest)
-        free[members] = False
-        outside = np.flatnonzero(free)
-        push, states = np.zeros(k), np.full(k + len(outside), HOPELESS)
-        at, best, coefficient = compare_neighbors(
-            cohort, model, removable[members], outside, price, criteria[-1] - TIE, push, states
-        )
-        following: Model | None = None
-        for other in np.flatnonzero(states == UNBOUNDED):
-            # Rare: the frozen inverse did not lead to the optimum, or there is none.
-            changed, change = _changed(members, outside, int(other))
-            near = np.append(model.beta, 0.0) if change > 0 else np.delete(model.beta, other)
-            refitted = settled(cohort, changed, near)
-            value = -2.0 * refitted.loglik + price * len(changed)
-            if refitted.state != FOUND:
-                unbounded.update([change - 1] if change > 0 else [])
-            elif value < best - TIE or (value <= best + TIE and other < at):
-                at, best, following = int(other), value, refitted
-        if at < 0:
-            break
-        changed, change = _changed(members, outside, at)
-        if following is None:
-            moved = np.empty(k)
-            combine(model.inverse, push, k, moved)
-            moved += model.beta
-            following = settled(cohort, changed, np.append(moved, coefficient) if change > 0 else np.delete(moved, at))
-        if following.state != FOUND:
-            # Too close to collinear for a full fit: the search goes on without this change.
-            (addable if change > 0 else removable)[abs(change) - 1] = False
-            continue
-        model, members = following, changed
-        changes.append(change)
-        criteria.append(-2.0 * model.loglik + price * len(members))
-    return StepwisePath(members, changes, criteria, sorted(unbounded))
-
-
-def _changed(members: list[int], outside: np.ndarray, at: int) -> tuple[list[int], int]:
-    """Members of neighbor ``at``, and the change as a :class:`StepwisePath` writes it."""
-    if at < len(members):
-        return members[:at] + members[at + 1 :], -(members[at] + 1)
-    column = int(outside[at - len(members)])
-    return [*members, column], column + 1

@@ -20,7 +20,7 @@ from amlprognosis.models.cox_kernels import (
 from amlprognosis.models.learners.base import LinearLearner, standardize
 from amlprognosis.models.preprocess import shorten
 from amlprognosis.models.risk_sets import is_efron, risk_sets
-from amlprognosis.models.stepwise_kernels import StepwisePath, stepwise_search
+from amlprognosis.models.stepwise_search import StepwisePath, stepwise_search
 
 # The last resort for a model without a maximum: a normal prior with standard deviation 1 on standardized coefficients.
 FALLBACK_RIDGE = 1.0
@@ -105,11 +105,11 @@ class StepCox(LinearLearner):
         price = 2.0 if self.criterion == "aic" else math.log(deaths)
         limit = max(int(self.max_start_share * deaths), 1)
         z, mean, scale = standardize(x)
-        varies = np.asarray(z.any(axis=0))
-        if not varies.any():
-            raise InputError("StepCox: no column varies; give it columns that differ between patients")
-        self._note(~varies, "left out: constant")
         data = _Data(z, time, event, self.ties, univariate_cox(z, time, event, self.ties, self.n_jobs))
+        varies = np.asarray(data.screen.status_names != "constant")
+        if not varies.any():
+            raise InputError("StepCox: no column varies among those at risk when somebody dies; give it other columns")
+        self._note(~varies, "left out: constant among those at risk when somebody dies")
         pool = np.zeros_like(varies) if self.direction == "forward" else varies.copy()
         pool[mandatory] = varies[mandatory]
         start, beta = self._start(data, pool, mandatory, limit)
@@ -165,14 +165,13 @@ class StepCox(LinearLearner):
             beta = np.zeros(0)
             if chosen.size == 0:
                 break
+            dependent = chosen[~_independent(data, chosen)]
+            if dependent.size:
+                usable[dependent] = False
+                continue
             fit = data.fit(chosen)
             beta = fit.beta
-            if fit.singular:
-                dependent = chosen[~_independent(data, chosen)]
-                usable[dependent] = False
-                if dependent.size:
-                    continue
-            elif fit.status == "converged":
+            if fit.status == "converged" and not fit.singular:
                 break
             losable = chosen[~np.isin(chosen, fixed)]
             if losable.size == 0:

@@ -146,8 +146,9 @@ class SurvivalLearner(BaseEstimator):
 
     def score(self, X: Any, y: np.ndarray) -> float:
         """Harrell's C of the risk as it is (never refitted, so a reversed score shows below 0.5)."""
-        time, event = check_outcome(y)
-        return harrell_concordance(time, event, self.predict(X)).index
+        risk = self.predict(X)
+        time, event = check_outcome(y, len(risk))
+        return harrell_concordance(time, event, risk).index
 
     def _calibrate(self, held_out_risk: np.ndarray, time: np.ndarray, event: np.ndarray) -> None:
         """Set slope and baseline from held-out risks of inner folds: in-sample scores are far too spread.

@@ -23,6 +23,8 @@ from amlprognosis.models.preprocess import Preprocessor
 from amlprognosis.models.screened import BLOCKS, ScreenedModel
 from amlprognosis.study import horizon_days
 
+_GREAT_WEIGHT = 10
+
 
 class Cases(NamedTuple):
     """Patients to learn from: prepared columns ``x`` (n, p), ``target`` (n,), ``weight`` (n,)."""
@@ -60,6 +62,7 @@ class HorizonModel(ScreenedModel):
 
     has_survival = False
     _standardized = False
+    _is_tuned = True
     _weightings: tuple[str, ...] = ("ipcw", "pseudo")
     _frozen: tuple[str, ...] = ("counts_", "importances_", "n_candidates_", "calibration_")
 
@@ -90,11 +93,6 @@ class HorizonModel(ScreenedModel):
     def _score(self, values: np.ndarray) -> np.ndarray:
         raise TypeError(f"{type(self).__name__} does not say its score")
 
-    @property
-    def _needs_parts(self) -> bool:
-        """Whether inner folds are needed."""
-        return True
-
     def _check(self) -> None:
         name = type(self).__name__
         if not np.isfinite(self.horizon_years) or self.horizon_years <= 0:
@@ -114,37 +112,26 @@ class HorizonModel(ScreenedModel):
     def _fit(self, x: pd.DataFrame, time: np.ndarray, event: np.ndarray) -> None:
         self._check()
         targets, self.counts_ = horizon_targets(time, event, self.horizon_days_, self.weighting)
-        for name in ("deaths", "controls"):
-            if self.counts_[name] < self.min_class:
-                raise InputError(
-                    f"{type(self).__name__}: {self.counts_[name]} {name} with known status at {self.horizon_years:g} "
-                    f"years, at least {self.min_class} are needed; take an earlier horizon"
-                )
-        if targets.weight.max() > 10:
-            self.notes_.append(
-                f"censoring before {self.horizon_years:g} years gives single patients a weight of up to "
-                f"{targets.weight.max():.0f}; an earlier horizon is more stable"
-            )
+        self._check_targets(targets)
         prepared = Preprocessor([f"{b}:*" for b in self.blocks], self.impute, self.max_missing_share, False)
         values = fit_columns(prepared, x, type(self).__name__)
         names = np.array(prepared.features_)
 
-        def columns(use: np.ndarray, jobs: int) -> np.ndarray:
-            """Chosen columns, from the patients marked in ``use`` (n,)."""
+        def choose(use: np.ndarray, jobs: int) -> np.ndarray:
+            """Columns that the patients marked in ``use`` (n,) choose, ascending."""
             if self.selection == "mrmr":
-                rows = use[targets.rows]
-                own = targets.rows[rows]
-                return np.sort(mrmr(values[own], targets.target[rows], targets.weight[rows], self.n_selected))
+                own = use[targets.rows]
+                rows = targets.rows[own]
+                return np.sort(mrmr(values[rows], targets.target[own], targets.weight[own], self.n_selected))
             screen = univariate_cox(values[use], time[use], event[use], "efron", jobs)
             return np.sort(np.lexsort((names, screen.p_screen))[: self.max_features_screened])
 
-        everybody = np.ones(time.size, dtype=bool)
-        chosen = columns(everybody, self.n_jobs)
-        if self.calibrate or self._needs_parts:
-            held = self._tune(self._parts(values, targets, columns))
-            self._calibrate(held, targets)
-        else:
-            self.calibration_ = np.array([1.0, 0.0])
+        self.calibration_ = np.array([1.0, 0.0])
+        if self.calibrate or self._is_tuned:
+            held_out = self._tune(self._parts(values, targets, choose))
+            if self.calibrate:
+                self.calibration_ = self._platt(held_out, targets)
+        chosen = choose(np.ones(time.size, dtype=bool), self.n_jobs)
         self.n_candidates_ = int(names.size)
         self.preprocessor_ = prepared.subset(names[chosen].tolist())
         part = np.ascontiguousarray(values[:, chosen])
@@ -156,8 +143,21 @@ class HorizonModel(ScreenedModel):
         self.importances_ = self.screen_z_
         self._learn(Cases(part[targets.rows], targets.target, targets.weight))
 
+    def _check_targets(self, targets: Targets) -> None:
+        for name in ("deaths", "controls"):
+            if self.counts_[name] < self.min_class:
+                raise InputError(
+                    f"{type(self).__name__}: {self.counts_[name]} {name} with known status at {self.horizon_years:g} "
+                    f"years, at least {self.min_class} are needed; take an earlier horizon"
+                )
+        if targets.weight.max() > _GREAT_WEIGHT:
+            self.notes_.append(
+                f"censoring before {self.horizon_years:g} years gives single patients a weight of up to "
+                f"{targets.weight.max():.0f}; an earlier horizon is more stable"
+            )
+
     def _parts(
-        self, values: np.ndarray, targets: Targets, columns: Callable[[np.ndarray, int], np.ndarray]
+        self, values: np.ndarray, targets: Targets, choose: Callable[[np.ndarray, int], np.ndarray]
     ) -> list[Part]:
         """Inner folds; patients without a target are in the screen of each."""
         folds = stratified_folds(targets.died, self.n_folds, np.random.default_rng(self.random_state))
@@ -166,7 +166,7 @@ class HorizonModel(ScreenedModel):
             held = folds == number
             use = np.ones(len(values), dtype=bool)
             use[targets.rows[held]] = False
-            own = np.ascontiguousarray(values[:, columns(use, 1)])
+            own = np.ascontiguousarray(values[:, choose(use, 1)])
             if self._standardized:
                 scale = own[use].std(axis=0)
                 own = (own - own[use].mean(axis=0)) / np.where(scale > 0, scale, 1.0)
@@ -177,19 +177,16 @@ class HorizonModel(ScreenedModel):
 
         return run_threads(part, range(folds.max() + 1), self.n_jobs)
 
-    def _calibrate(self, held: np.ndarray, targets: Targets) -> None:
-        """Learn Platt's slope and intercept from held-out scores."""
-        if not self.calibrate:
-            self.calibration_ = np.array([1.0, 0.0])
-            return
+    def _platt(self, held_out: np.ndarray, targets: Targets) -> np.ndarray:
+        """Slope and intercept from held-out scores."""
         slope, intercept = fit_platt(
-            self._log_odds(held), targets.target, targets.weight, self.counts_["deaths"], self.counts_["controls"]
+            self._log_odds(held_out), targets.target, targets.weight, self.counts_["deaths"], self.counts_["controls"]
         )
         if slope == 0:
             self.notes_.append(
                 f"held-out scores carry no signal: everyone has the same risk of death by {self.horizon_years:g} years"
             )
-        self.calibration_ = np.array([slope, intercept])
+        return np.array([slope, intercept])
 
     def _log_odds(self, score: np.ndarray) -> np.ndarray:
         return score if self._has_margin else logit_of(score)

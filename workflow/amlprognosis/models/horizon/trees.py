@@ -50,6 +50,8 @@ class HorizonForest(ForestMixin, HorizonModel):
         Slope and intercept of the log odds; 1 and 0 without calibration.
     """
 
+    _is_tuned = False
+
     def __init__(
         self,
         horizon_years: float = 5.0,
@@ -88,10 +90,6 @@ class HorizonForest(ForestMixin, HorizonModel):
 
     @property
     def _has_margin(self) -> bool:
-        return False
-
-    @property
-    def _needs_parts(self) -> bool:
         return False
 
     def _grown(self, cases: Cases, n_estimators: int) -> FlatForest:

@@ -9,129 +9,14 @@ faster on small cohorts and needs no import of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from amlprognosis.errors import InputError
-from amlprognosis.models.cox_kernels import fit_cox
-from amlprognosis.models.lasso_kernels import breslow, loglik_rows, path, spreads
-from amlprognosis.models.learners.base import run_threads, standardize
-from amlprognosis.models.risk_sets import RiskSets, risk_sets
-
-
-@dataclass(frozen=True)
-class LassoPath:
-    """A regularization path.
-
-    Attributes
-    ----------
-    lambdas : ndarray (k,)
-        Penalties, descending.
-    coefficients : ndarray (k, p)
-        On the scale of the input columns.
-    loglik : ndarray (k,)
-        Breslow log partial likelihood.
-    loglik_null : float
-        The same at 0.
-    n_nonzero : ndarray of int (k,)
-        Coefficients other than 0.
-    """
-
-    lambdas: np.ndarray
-    coefficients: np.ndarray
-    loglik: np.ndarray
-    loglik_null: float
-    n_nonzero: np.ndarray
-
-
-def closing_deaths(sets: RiskSets, deaths: np.ndarray) -> np.ndarray:
-    """Deaths (n,) of each block of tied times at its last patient, 0 elsewhere: the form the kernels read."""
-    out = np.zeros(deaths.size)
-    out[sets.starts[1:] - 1] = np.add.reduceat(deaths, sets.starts[:-1])
-    return out
-
-
-def _saturated(closing: np.ndarray) -> float:
-    tied = closing[closing > 1]
-    return -float((tied * np.log(tied)).sum())
-
-
-class Cohort:
-    """Patients prepared once for any number of paths: descending order of time, standardized columns.
-
-    Parameters
-    ----------
-    x : ndarray (n, p)
-        Finite columns.
-    time, event : ndarray (n,)
-        Days; True = death.
-
-    Attributes
-    ----------
-    sets : RiskSets
-    columns : ndarray (p, n)
-        Standardized (ddof 0), in descending order of time; all 0 for a constant column.
-    mean, scale : ndarray (p,)
-        Of the input columns; scale 1 for a constant one.
-    deaths, closing : ndarray (n,)
-        See :mod:`~amlprognosis.models.lasso_kernels`.
-
-    Raises
-    ------
-    InputError
-        If x is not 2D and finite, or nobody died.
-    """
-
-    def __init__(self, x: np.ndarray, time: np.ndarray, event: np.ndarray):
-        x = np.asarray(x, dtype=np.float64)
-        if x.ndim != 2 or not np.isfinite(x).all():
-            raise InputError("x must be 2D (n, p) and finite; impute before fitting")
-        self.sets = risk_sets(time, event)
-        if not self.sets.event.any():
-            raise InputError("nobody died: a Cox model needs at least one event")
-        z, self.mean, self.scale = standardize(x)
-        self.columns = np.ascontiguousarray(z[self.sets.order].T)
-        self.deaths = self.sets.event.astype(np.float64)
-        self.closing = closing_deaths(self.sets, self.deaths)
-
-    def lambda_sequence(self, alpha: float, n_lambda: int, min_ratio: float, factor: np.ndarray) -> np.ndarray:
-        """Geometric sequence from the smallest penalty that keeps no penalized column down to ``min_ratio`` of it."""
-        p, n = self.columns.shape
-        eta = np.zeros(n)
-        free = np.flatnonzero((factor == 0) & self.columns.any(axis=1))
-        if free.size:
-            z = np.ascontiguousarray(self.columns[free].T)
-            block = np.repeat(np.arange(self.sets.times.size), np.diff(self.sets.starts))
-            eta = z @ fit_cox(z, -block.astype(np.float64), self.sets.event, "breslow").beta
-        gradient = np.empty(n)
-        breslow(eta, np.ones(n), self.deaths, self.closing, np.empty(n), np.empty(n), gradient)
-        penalized = factor > 0
-        slopes = np.abs(self.columns @ gradient)[penalized] / factor[penalized] / n
-        # glmnet starts a ridge path where alpha = 0.001 would start.
-        top = float(slopes.max(initial=0.0)) / max(alpha, 1e-3)
-        # Rounding leaves about 1e-16 of a column that does not vary among patients at risk.
-        if top <= 1e-12:
-            raise InputError("no column varies among patients at risk: a penalty path cannot be started")
-        # A hair above the first column's slope: rounding must not let it in with a coefficient of 1e-17.
-        return top * (1 + 1e-9) * min_ratio ** (np.arange(n_lambda) / max(n_lambda - 1, 1))
-
-    def solve(
-        self,
-        lambdas: np.ndarray,
-        alpha: float,
-        factor: np.ndarray,
-        tolerance: float,
-        max_active: int,
-        start: np.ndarray | None = None,
-    ) -> LassoPath:
-        """Fit along penalties; ``start`` (p,) are coefficients on the input scale near the first one's."""
-        part = _Part(self, np.ones(self.deaths.size, dtype=bool), alpha, factor, tolerance, max_active)
-        if start is not None:
-            part.beta[:] = start * self.scale
-        betas, logliks = part.run(np.ascontiguousarray(lambdas, dtype=np.float64))
-        coefficients = betas / self.scale
-        return LassoPath(lambdas[: len(betas)], coefficients, logliks[:, 0], part.null, (coefficients != 0).sum(axis=1))
+from amlprognosis.models.lasso_kernels import loglik_rows, path, spreads
+from amlprognosis.models.penalized_cohort import Cohort, checked_lambdas, closing_deaths, saturated
+from amlprognosis.models.penalized_cv import LassoCV, LassoPath, cross_validate, path_of
+from amlprognosis.models.risk_sets import risk_sets
 
 
 class _Part:
@@ -165,7 +50,7 @@ class _Part:
         self.stopped = False
 
     def run(self, lambdas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Go on along ``lambdas``; gives standardized coefficients (k, p) and log likelihoods inside and of all."""
+        """Go on along ``lambdas``; gives standardized coefficients and log likelihoods of the part and of all."""
         betas, logliks, done = path(
             self.cohort.columns,
             self.inside,
@@ -185,6 +70,27 @@ class _Part:
         )
         self.previous, self.stopped = float(lambdas[done - 1]), done < lambdas.size
         return betas[:done], logliks[:done]
+
+    def standardized(self, inner: np.ndarray) -> np.ndarray:
+        """Coefficients (k, p) of the cohort's columns: what :meth:`run` gives."""
+        return inner
+
+
+def solve_path(
+    cohort: Cohort,
+    lambdas: np.ndarray,
+    alpha: float,
+    factor: np.ndarray,
+    tolerance: float,
+    max_active: int,
+    start: np.ndarray | None = None,
+) -> LassoPath:
+    """Run :func:`lasso_path` on a prepared cohort; ``start`` (p,) are coefficients near the first penalty's."""
+    part = _Part(cohort, np.ones(cohort.deaths.size, dtype=bool), alpha, factor, tolerance, max_active)
+    if start is not None:
+        part.beta[:] = start * cohort.scale
+    betas, logliks = part.run(np.ascontiguousarray(lambdas, dtype=np.float64))
+    return path_of(part, cohort, lambdas, betas, logliks[:, 0])
 
 
 def _factor(penalty_factor: np.ndarray | None, p: int) -> np.ndarray:
@@ -254,19 +160,16 @@ def lasso_path(
     InputError
         If penalties are not positive and descending, nobody died, or a value is not finite.
     """
-    lambdas = _checked_lambdas(lambdas, alpha)
+    lambdas = checked_lambdas(lambdas)
+    _check_alpha(alpha)
     cohort = Cohort(x, time, event)
     factor = _factor(penalty_factor, len(cohort.columns))
-    return cohort.solve(lambdas, alpha, factor, tolerance, _limit(max_active, x))
+    return solve_path(cohort, lambdas, alpha, factor, tolerance, _limit(max_active, x))
 
 
-def _checked_lambdas(lambdas: np.ndarray, alpha: float) -> np.ndarray:
-    lambdas = np.ascontiguousarray(lambdas, dtype=np.float64)
-    if lambdas.size == 0 or (lambdas <= 0).any() or (np.diff(lambdas) > 0).any():
-        raise InputError("lambdas must be positive and descending")
+def _check_alpha(alpha: float) -> None:
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha must lie in [0, 1], got {alpha}")
-    return lambdas
 
 
 def breslow_loglik(eta: np.ndarray, time: np.ndarray, event: np.ndarray) -> np.ndarray:
@@ -280,7 +183,7 @@ def breslow_loglik(eta: np.ndarray, time: np.ndarray, event: np.ndarray) -> np.n
 def saturated_loglik(time: np.ndarray, event: np.ndarray) -> float:
     """Breslow log partial likelihood of the saturated model: -sum d log d over tied deaths."""
     sets = risk_sets(time, event)
-    return _saturated(closing_deaths(sets, sets.event.astype(np.float64)))
+    return saturated(closing_deaths(sets, sets.event.astype(np.float64)))
 
 
 def stratified_folds(event: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
@@ -307,27 +210,6 @@ def stratified_folds(event: np.ndarray, n_folds: int, rng: np.random.Generator) 
         folds[members] = (np.arange(members.size) + start) % n_folds
         start += members.size
     return folds
-
-
-@dataclass(frozen=True)
-class LassoCV:
-    """Cross-validated deviance along a path.
-
-    Attributes
-    ----------
-    path : LassoPath
-        Fit on all patients.
-    mean, se : ndarray (k,)
-        Deviance per death, averaged over folds by their deaths, and its standard error.
-    at_min, at_1se : int
-        Positions on the path: the least deviance, and the largest penalty within one standard error of it.
-    """
-
-    path: LassoPath
-    mean: np.ndarray
-    se: np.ndarray
-    at_min: int
-    at_1se: int
 
 
 def lasso_cv(
@@ -370,7 +252,8 @@ def lasso_cv(
     -------
     LassoCV
     """
-    lambdas = _checked_lambdas(lambdas, alpha)
+    lambdas = checked_lambdas(lambdas)
+    _check_alpha(alpha)
     x, folds = np.asarray(x, dtype=np.float64), np.asarray(folds)
     columns = np.arange(x.shape[1]) if columns is None else np.asarray(columns)
     used = columns
@@ -383,7 +266,7 @@ def lasso_cv(
         return np.where(np.isin(used, kept), factor[used], np.inf)
 
     fold_factors = {} if fold_columns is None else {label: masked(kept) for label, kept in fold_columns.items()}
-    found = cross_validate(
+    found = elastic_net_cv(
         cohort,
         lambdas,
         folds,
@@ -401,7 +284,7 @@ def lasso_cv(
     return LassoCV(chosen, found.mean, found.se, found.at_min, found.at_1se)
 
 
-def cross_validate(
+def elastic_net_cv(
     cohort: Cohort,
     lambdas: np.ndarray,
     folds: np.ndarray,
@@ -416,42 +299,9 @@ def cross_validate(
 ) -> LassoCV:
     """Run :func:`lasso_cv` on a prepared cohort; ``fold_factors`` are penalty factors that replace ``factor``."""
     folds = folds[cohort.sets.order]
-    everyone = np.ones(folds.size, dtype=bool)
-    parts = [_Part(cohort, everyone, alpha, factor, tolerance, max_active)]
+    parts = [_Part(cohort, np.ones(folds.size, dtype=bool), alpha, factor, tolerance, max_active)]
     for label in np.unique(folds):
         if cohort.sets.event[folds == label].any():
             used = (fold_factors or {}).get(int(label), factor)
             parts.append(_Part(cohort, folds != label, alpha, used, fold_tolerance, max_active))
-    saturated = np.array([_saturated(part.closing) for part in parts])
-    weights = np.array([cohort.deaths.sum() - part.deaths.sum() for part in parts[1:]])
-    block = lambdas.size if patience is None else max(int(patience) // 2, 1)
-    last = np.zeros(len(parts) - 1)
-    betas, logliks, deviances = [], [], []
-    for start in range(0, lambdas.size, block):
-        piece = lambdas[start : start + block]
-        going = [part for part in parts if not part.stopped]
-        results = dict(zip(map(id, going), run_threads(lambda part: part.run(piece), going, n_jobs), strict=True))
-        betas.append(results[id(parts[0])][0])
-        logliks.append(results[id(parts[0])][1][:, 0])
-        size = len(betas[-1])
-        deviance = np.empty((len(last), size))
-        for row, part in enumerate(parts[1:]):
-            gap = np.empty(0)
-            if id(part) in results:
-                inside, all_patients = results[id(part)][1].T
-                gap = 2 * (saturated[0] - all_patients - saturated[row + 1] + inside) / weights[row]
-                last[row] = gap[-1]
-            # A fold that saturated earlier keeps its last fit.
-            deviance[row] = np.concatenate([gap, np.full(max(size - gap.size, 0), last[row])])[:size]
-        deviances.append(deviance)
-        mean = np.average(np.hstack(deviances), axis=0, weights=weights)
-        if parts[0].stopped or (patience is not None and mean.size - 1 - int(np.argmin(mean)) >= patience):
-            break
-    coefficients = np.vstack(betas) / cohort.scale
-    deviance = np.hstack(deviances)
-    n_nonzero = (coefficients != 0).sum(axis=1)
-    whole = LassoPath(lambdas[: mean.size], coefficients, np.concatenate(logliks), parts[0].null, n_nonzero)
-    se = np.sqrt(np.average((deviance - mean) ** 2, axis=0, weights=weights) / max(len(last) - 1, 1))
-    at_min = int(np.argmin(mean))
-    at_1se = int(np.flatnonzero(mean <= mean[at_min] + se[at_min])[0])
-    return LassoCV(whole, mean, se, at_min, at_1se)
+    return cross_validate(cohort, parts, lambdas, patience, n_jobs)

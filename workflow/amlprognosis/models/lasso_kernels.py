@@ -20,7 +20,7 @@ SLOW = 0.3
 GOAL = 0.03
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def spreads(x, inside):
     """Standard deviation (ddof 0) of each row of x over the patients inside; 0 in a constant row."""
     p, n = x.shape
@@ -41,9 +41,9 @@ def spreads(x, inside):
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def breslow(eta, inside, deaths, closing, risk, hazard, gradient):
-    """Breslow log partial likelihood of the patients inside.
+    """Breslow log partial likelihood of the patients inside; minus infinity where risks are too far apart for floats.
 
     Fills exp(eta) of those inside up to a factor, the cumulative hazard up to its inverse, and the gradient in eta.
     """
@@ -63,6 +63,8 @@ def breslow(eta, inside, deaths, closing, risk, hazard, gradient):
         hazard[i] = 0.0
         dead = closing[i]
         if dead > 0.0:
+            if s0 < 1e-300:
+                return -np.inf
             hazard[i] = dead / s0
             if dead > 1.0:
                 loglik -= dead * math.log(s0)
@@ -79,7 +81,7 @@ def breslow(eta, inside, deaths, closing, risk, hazard, gradient):
     return loglik - math.log(product)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def loglik_rows(eta, inside, deaths, closing):
     """Breslow log partial likelihood of each row of eta (k, n)."""
     k, n = eta.shape
@@ -90,7 +92,7 @@ def loglik_rows(eta, inside, deaths, closing):
     return out
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _predict(x, members, b, count, eta):
     for i in range(eta.size):
         eta[i] = 0.0
@@ -102,7 +104,7 @@ def _predict(x, members, b, count, eta):
                 eta[i] += d * x[j, i]
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _derivative(x, j, gradient):
     total = 0.0
     for i in range(gradient.size):
@@ -110,7 +112,7 @@ def _derivative(x, j, gradient):
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _unrest(slope, beta, cut, ridge):
     """How far a coordinate's derivative is from rest."""
     pull = slope - ridge * beta
@@ -121,7 +123,7 @@ def _unrest(slope, beta, cut, ridge):
     return max(abs(pull) - cut, 0.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _weigh(risk, hazard, closing, old_risk, weight, weight_sets):
     """Weights of the two halves of the Hessian's root: of patients, and of risk sets in which somebody died."""
     s0 = 0.0
@@ -135,7 +137,7 @@ def _weigh(risk, hazard, closing, old_risk, weight, weight_sets):
             k += 1
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _join(x, j, risk, closing, weight, weight_sets, roots, roots_sets, s, hessian, size):
     """Add column j to the working set at place s: minus the Hessian is <a_s, a_t> - <b_s, b_t> with roots a and b."""
     m = 0
@@ -157,7 +159,7 @@ def _join(x, j, risk, closing, weight, weight_sets, roots, roots_sets, s, hessia
         hessian[t, s] = value / size
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _descend(hessian, pull, cut, ridge, b, count, goal):
     """Coordinate descent on the quadratic model with derivative ``pull`` at ``b`` (both changed in place)."""
     for _sweep in range(1000):
@@ -182,24 +184,11 @@ def _descend(hessian, pull, cut, ridge, b, count, goal):
             break
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def path(
-    x,
-    inside,
-    deaths,
-    closing,
-    all_deaths,
-    all_closing,
-    lasso,
-    ridge,
-    lambdas,
-    previous,
-    tolerance,
-    max_active,
-    null,
-    beta,
-    room,
-):
+    x, inside, deaths, closing, all_deaths, all_closing, lasso, ridge, lambdas, previous, tolerance, max_active, null,
+    beta, room,
+):  # fmt: skip
     """Fit along lambdas from warm start ``beta`` (p,), changed in place.
 
     Column j is penalized by ``lambda * (lasso[j] * |b| + ridge[j] / 2 * b^2)``; infinite = not used. Coordinate descent

@@ -87,8 +87,8 @@ def invert(matrix, tolerance):
         pivot = matrix[q, q]
         if not pivot > least[q]:
             return False
-        line[:q] = matrix[q, :q]
-        line[q:] = matrix[q:, q]
+        for b in range(k):
+            line[b] = matrix[q, b] if b < q else matrix[b, q]
         line[q] = 0.0
         scale = 1.0 / pivot
         for a in range(k):
@@ -125,7 +125,8 @@ def maximize(columns, rows, event, starts, efron, beta, weight, inverse, eta, ri
     state = UNBOUNDED
     for _ in range(200):
         if fresh:
-            frozen[:] = eta
+            for i in range(n):
+                frozen[i] = eta[i]
             used = information_rows(rows, event, starts, efron, risk, residual, weight)
             weighted_gram(rows, weight, used, inverse)
             if not invert(inverse, 1e-12):
@@ -159,7 +160,8 @@ def maximize(columns, rows, event, starts, efron, beta, weight, inverse, eta, ri
                 step[a] *= 0.5
         if found == -np.inf or largest > 25.0:
             break
-        beta[:] = trial
+        for a in range(k):
+            beta[a] = trial[a]
         loglik = found
     for i in range(n):
         frozen[i] = eta[i] - frozen[i]
@@ -264,7 +266,8 @@ def _outside_direction(cohort, model, forward, column, cross, direction):
     single = np.empty((model.weight.size, 1))
     product = np.empty(model.weight.size)
     inner = np.empty(k)
-    single[:n, 0] = column
+    for i in range(n):
+        single[i, 0] = column[i]
     information_rows(single, cohort.event, cohort.starts, cohort.efron, model.risk, model.residual, product)
     whole = 0.0
     for i in range(model.used):

@@ -183,8 +183,8 @@ class StepCox(LinearLearner):
         beyond[chosen] = False
         self._note(
             beyond,
-            f"left out of the start model: {int(data.event.sum())} deaths allow {limit} (max_start_share "
-            f"{self.max_start_share:g}), the best by univariate p",
+            f"left out of the start model, the weakest by univariate p: {int(data.event.sum())} deaths allow {limit} "
+            f"columns with max_start_share {self.max_start_share:g}",
         )
         self._note(pool & ~usable & ~weak, "left out: linear combinations of other columns")
         self._note(
@@ -196,7 +196,9 @@ class StepCox(LinearLearner):
     def _describe(self, path: StepwisePath, limit: int, n_addable: int) -> None:
         """Set ``trace_`` and note what the search could not do."""
         changes = ["start"] + [f"{'+' if j > 0 else '-'} {self._name(abs(j) - 1)}" for j in path.changes]
-        self.trace_ = list(zip(changes, path.criteria, strict=True))
+        self.trace_ = list(zip(changes, path.criteria, strict=False))
+        if not path.criteria:
+            self.notes_.append("nothing was dropped or added: the information of the start model is nearly singular")
         refused = np.zeros(self.n_features_in_, dtype=bool)
         refused[path.unbounded] = True
         self._note(refused, "could not enter: with them the likelihood has no maximum")

@@ -172,20 +172,6 @@ def test_clone(name):
     assert clone(model).get_params() == model.get_params()
 
 
-def test_survival_forest_is_scikit_survivals(train, test):
-    from sksurv.ensemble import RandomSurvivalForest
-
-    model = made("random_survival_forest", split_times=1000, max_times=1000).fit(*train)
-    x, y = train
-    values = model.preprocessor_.transform(x)
-    forest = RandomSurvivalForest(40, min_samples_leaf=10, min_samples_split=20, random_state=3).fit(values, y)
-    held = model.preprocessor_.transform(test[0])
-    np.testing.assert_allclose(model.predict(test[0]), forest.predict(held), rtol=1e-10)
-    at = np.searchsorted(forest.unique_times_, [YEAR, 3 * YEAR], side="right") - 1
-    expected = forest.predict_survival_function(held, return_array=True)[:, at]
-    np.testing.assert_allclose(model.predict_survival(test[0], [YEAR, 3 * YEAR]), expected, atol=1e-10)
-
-
 def test_index_table_applies_by_hand(fitted, test):
     model = fitted["gene_index"]
     table = model.index_table()

@@ -1,12 +1,13 @@
 """Forests as plain arrays: predict the same live and frozen, on any number of threads, without their library.
 
-scikit-survival and scikit-learn grow the trees; afterwards only the splits and, per leaf, a row of values are kept
-(cumulative hazard on a grid of times, or a probability). That is small, safe to read, and sums in a fixed order.
+Our own kernels or scikit-learn grow the trees; afterwards only the splits and what the leaves say are kept: a row of
+values, and for survival the few steps of a leaf's Kaplan-Meier curve. That is small, safe to read, exact at any time,
+and sums in a fixed order.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,34 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def _sum_leaves(x, roots, feature, threshold, left, right, leaf, values):
+def _sum_values(x, roots, feature, threshold, left, right, leaf, values):
     out = np.zeros((x.shape[0], values.shape[1]))
-    for i in range(x.shape[0]):
-        for t in range(roots.size):
-            node = roots[t]
-            while feature[node] >= 0:
-                node = left[node] if x[i, feature[node]] <= threshold[node] else right[node]
+    for root in roots:
+        for i in range(x.shape[0]):
+            node = root
+            f = feature[node]
+            while f >= 0:
+                node = left[node] if x[i, f] <= threshold[node] else right[node]
+                f = feature[node]
             for k in range(values.shape[1]):
                 out[i, k] += values[leaf[node], k]
-    return out / roots.size
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _sum_drops(x, roots, feature, threshold, left, right, leaf, start, at, drop, column, n_columns):
+    """Sum the drops of the leaves' curves that come first into force at each column; the last column is a bin."""
+    out = np.zeros((x.shape[0], n_columns + 1))
+    for root in roots:
+        for i in range(x.shape[0]):
+            node = root
+            f = feature[node]
+            while f >= 0:
+                node = left[node] if x[i, f] <= threshold[node] else right[node]
+                f = feature[node]
+            for step in range(start[leaf[node]], start[leaf[node] + 1]):
+                out[i, column[at[step]]] += drop[step]
+    return out
 
 
 @dataclass(frozen=True)
@@ -41,9 +60,17 @@ class FlatForest:
     left, right : ndarray of int32 (n_nodes,)
         Children.
     leaf : ndarray of int32 (n_nodes,)
-        Row of ``values``, -1 in an inner node.
+        Number of the leaf, -1 in an inner node.
     values : ndarray (n_leaves, k)
         What a leaf says; a forest says the mean over its trees.
+    times : ndarray (m,)
+        Times of death in the training part, ascending days; empty in a forest without survival curves.
+    start : ndarray of int32 (n_leaves + 1,)
+        First step of each leaf's survival curve.
+    at : ndarray of int32 (n_steps,)
+        Position of a step in ``times``.
+    drop : ndarray (n_steps,)
+        Height of a step; the curve begins at 1.
     """
 
     roots: np.ndarray
@@ -53,13 +80,39 @@ class FlatForest:
     right: np.ndarray
     leaf: np.ndarray
     values: np.ndarray
+    times: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.float64))
+    start: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    at: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    drop: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.float64))
 
-    NAMES = ("roots", "feature", "threshold", "left", "right", "leaf", "values")
+    NAMES = (
+        "roots", "feature", "threshold", "left", "right", "leaf", "values", "times", "start", "at", "drop",
+    )  # fmt: skip
+
+    def mean_values(self, x: np.ndarray) -> np.ndarray:
+        """Mean of the leaves' values over trees (n, k) for patients ``x`` (n, p)."""
+        x = np.ascontiguousarray(x, dtype=np.float64)
+        sums = _sum_values(
+            x, self.roots, self.feature, self.threshold, self.left, self.right, self.leaf, self.values
+        )  # fmt: skip
+        return sums / self.roots.size
+
+    def survival(self, x: np.ndarray, at_days: Any) -> np.ndarray:
+        """Mean survival curve over trees (n, k) at the days ``at_days`` (k,); the last value is carried on."""
+        days, place = np.unique(np.atleast_1d(np.asarray(at_days, dtype=np.float64)), return_inverse=True)
+        column = np.searchsorted(days, self.times)
+        x = np.ascontiguousarray(x, dtype=np.float64)
+        drops = _sum_drops(
+            x, self.roots, self.feature, self.threshold, self.left, self.right, self.leaf, self.start, self.at,
+            self.drop, column, days.size,
+        )  # fmt: skip
+        return np.clip(1.0 - np.cumsum(drops[:, :-1], axis=1) / self.roots.size, 0.0, 1.0)[:, place]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Mean of the leaves' values over trees (n, k)."""
-        x = np.ascontiguousarray(x, dtype=np.float64)
-        return _sum_leaves(x, self.roots, self.feature, self.threshold, self.left, self.right, self.leaf, self.values)
+        """Mean of the leaves' values over trees, then survival at ``times`` if there are any (n, k + m)."""
+        if not self.times.size:
+            return self.mean_values(x)
+        return np.column_stack([self.mean_values(x), self.survival(x, self.times)])
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Content by name."""
@@ -105,52 +158,55 @@ def flatten(trees: list[Any], leaf_values: Any) -> FlatForest:
 
 
 @njit(cache=True, nogil=True)
-def leaf_curves(row, time, event, n_leaves, death_times, grid):
-    """Nelson-Aalen and Kaplan-Meier curves of every leaf of a tree.
+def minimal_depths(roots, feature, left, right, n_columns):
+    """Depth of the first split on each column, and what chance alone would give.
 
     Parameters
     ----------
-    row : ndarray of int (n,)
-        Leaf row of each patient of the tree's bootstrap sample, sorted by ascending time.
-    time, event : ndarray (n,)
-        Their days and deaths.
-    n_leaves : int
-    death_times : ndarray (m,)
-        Distinct times of death of the whole training part, ascending.
-    grid : ndarray (k,)
-        Subset of ``death_times`` at which survival is kept.
+    roots, feature, left, right : ndarray of int
+        As of FlatForest; parents come before their children.
+    n_columns : int
 
     Returns
     -------
-    ndarray (n_leaves, 1 + k)
-        Expected deaths (the cumulative hazard summed over ``death_times``), then survival on the grid.
+    depth_sum : ndarray (n_columns,)
+        Depth of the first split, the tree's greatest depth if there is none, summed over trees.
+    by_chance : ndarray (n_trees, 2)
+        First and second moment of that depth for a column that each split is on with probability 1 / n_columns.
     """
-    at_risk = np.zeros(n_leaves)
-    for i in range(row.size):
-        at_risk[row[i]] += 1.0
-    hazard = np.zeros(n_leaves)
-    survival = np.ones(n_leaves)
-    deaths = np.zeros(n_leaves)
-    out = np.zeros((n_leaves, 1 + grid.size))
-    i = 0
-    k = 0
-    for t in death_times:
-        while i < row.size and time[i] < t:
-            at_risk[row[i]] -= 1.0
-            i += 1
-        j = i
-        while j < row.size and time[j] == t:
-            if event[j]:
-                deaths[row[j]] += 1.0
-            j += 1
-        for leaf in range(n_leaves):
-            if deaths[leaf] > 0.0:
-                hazard[leaf] += deaths[leaf] / at_risk[leaf]
-                survival[leaf] *= 1.0 - deaths[leaf] / at_risk[leaf]
-                deaths[leaf] = 0.0
-            out[leaf, 0] += hazard[leaf]
-        if k < grid.size and grid[k] == t:
-            for leaf in range(n_leaves):
-                out[leaf, 1 + k] = survival[leaf]
-            k += 1
-    return out
+    n_trees = roots.size
+    depth = np.zeros(feature.size, dtype=np.int64)
+    first = np.full(n_columns, -1, dtype=np.int64)
+    depth_sum = np.zeros(n_columns)
+    by_chance = np.zeros((n_trees, 2))
+    total = 0.0
+    for t in range(n_trees):
+        end = roots[t + 1] if t + 1 < n_trees else feature.size
+        height = 0
+        splits = np.zeros(end - roots[t])
+        for node in range(roots[t], end):
+            f = feature[node]
+            d = depth[node]
+            height = max(height, d)
+            if f >= 0:
+                depth[left[node]] = d + 1
+                depth[right[node]] = d + 1
+                splits[d] += 1.0
+                if first[f] < 0 or d < first[f]:
+                    first[f] = d
+        for node in range(roots[t], end):
+            f = feature[node]
+            if f >= 0 and first[f] >= 0:
+                depth_sum[f] += first[f] - height
+                first[f] = -1
+        total += height
+        n_splits = 0.0
+        for d in range(height):
+            # The chance that no split until depth d is on the column is P(D > d).
+            n_splits += splits[d]
+            beyond = (1.0 - 1.0 / n_columns) ** n_splits
+            by_chance[t, 0] += beyond
+            by_chance[t, 1] += (2.0 * d + 1.0) * beyond
+    for f in range(n_columns):
+        depth_sum[f] += total
+    return depth_sum, by_chance

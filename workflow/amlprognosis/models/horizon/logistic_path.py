@@ -33,7 +33,9 @@ def _quadratic_step(columns, residual, curvature, l1, l2, beta, new, tolerance):
     """Minimize the local quadratic by coordinate descent; fills ``new``, returns the intercept's change."""
     n = residual.size
     shift = 0.0
-    total = curvature.sum()
+    total = 0.0
+    for i in range(n):
+        total += curvature[i]
     own = np.empty(beta.size)
     for j in range(beta.size):
         new[j] = beta[j]
@@ -41,7 +43,9 @@ def _quadratic_step(columns, residual, curvature, l1, l2, beta, new, tolerance):
         for i in range(n):
             own[j] += curvature[i] * columns[j, i] * columns[j, i]
     for sweep in range(1000):
-        change = residual.sum() / total
+        change = 0.0
+        for i in range(n):
+            change += residual[i] / total
         shift += change
         for i in range(n):
             residual[i] -= curvature[i] * change
@@ -68,60 +72,79 @@ def _quadratic_step(columns, residual, curvature, l1, l2, beta, new, tolerance):
 
 
 @njit(cache=True, nogil=True)
-def _path(columns, y, share, lambdas, alpha, tolerance, intercepts, betas):
+def _slopes(eta, y, share, residual, slope, curvature):
+    for i in range(eta.size):
+        probability = 1.0 / (1.0 + math.exp(-min(max(eta[i], -500.0), 500.0)))
+        residual[i] = share[i] * (y[i] - probability)
+        slope[i] = residual[i]
+        curvature[i] = share[i] * max(probability * (1.0 - probability), 1e-5)
+
+
+@njit(cache=True, nogil=True)
+def _path(columns, y, share, lambdas, alpha, tolerance, start, intercepts, betas):
+    """Fill the path; returns how many penalties were reached before the log odds grew too large."""
     p, n = columns.shape
-    mean = min(max((share * y).sum(), 1e-3), 1.0 - 1e-3)
-    intercept = math.log(mean / (1.0 - mean))
+    intercept = start
     beta = np.zeros(p)
     new = np.zeros(p)
-    eta = np.full(n, intercept)
+    tried = np.zeros(p)
+    eta = np.empty(n)
     trial = np.empty(n)
+    step = np.empty(n)
     residual = np.empty(n)
+    slope = np.empty(n)
     curvature = np.empty(n)
+    for i in range(n):
+        eta[i] = start
     for k in range(lambdas.size):
-        l1, l2 = lambdas[k] * alpha, lambdas[k] * (1.0 - alpha)
+        l1 = lambdas[k] * alpha
+        l2 = lambdas[k] * (1.0 - alpha)
         value = _objective(eta, beta, y, share, l1, l2)
         for _ in range(100):
-            descent = 0.0
-            for i in range(n):
-                probability = 1.0 / (1.0 + math.exp(-min(max(eta[i], -500.0), 500.0)))
-                residual[i] = share[i] * (y[i] - probability)
-                curvature[i] = share[i] * max(probability * (1.0 - probability), 1e-5)
-            slope = residual.copy()
+            _slopes(eta, y, share, residual, slope, curvature)
             shift = _quadratic_step(columns, residual, curvature, l1, l2, beta, new, 0.1 * tolerance)
-            step_eta = np.full(n, shift)
+            for i in range(n):
+                step[i] = shift
+            descent = 0.0
             for j in range(p):
                 d = new[j] - beta[j]
                 if d != 0.0:
                     for i in range(n):
-                        step_eta[i] += columns[j, i] * d
-                descent += l1 * (abs(new[j]) - abs(beta[j])) + 0.5 * l2 * (new[j] * new[j] - beta[j] * beta[j])
+                        step[i] += columns[j, i] * d
+                    descent += l1 * (abs(new[j]) - abs(beta[j])) + 0.5 * l2 * (new[j] * new[j] - beta[j] * beta[j])
             largest = 0.0
             for i in range(n):
-                descent -= slope[i] * step_eta[i]
-                largest = max(largest, curvature[i] * step_eta[i] * step_eta[i])
+                descent -= slope[i] * step[i]
+                largest = max(largest, curvature[i] * step[i] * step[i])
             if largest < tolerance * 1e-3:
                 break
             length = 1.0
-            while True:
+            reached = value
+            while length > 1e-8:
                 for i in range(n):
-                    trial[i] = eta[i] + length * step_eta[i]
-                tried = beta + length * (new - beta)
+                    trial[i] = eta[i] + length * step[i]
+                for j in range(p):
+                    # At full length exactly the new value, so that zeros stay zeros.
+                    tried[j] = new[j] if length == 1.0 else beta[j] + length * (new[j] - beta[j])
                 reached = _objective(trial, tried, y, share, l1, l2)
-                if reached <= value + 0.1 * length * min(descent, 0.0) + 1e-14 or length < 1e-8:
+                if reached <= value + 0.1 * length * min(descent, 0.0) + 1e-14:
                     break
                 length *= 0.5
             intercept += length * shift
             for j in range(p):
-                beta[j] = new[j] if length == 1.0 else tried[j]
-            eta[:] = trial
+                beta[j] = tried[j]
+            for i in range(n):
+                eta[i] = trial[i]
             value = reached
         intercepts[k] = intercept
-        betas[k] = beta
-        if np.abs(eta).max() > LARGEST_LOG_ODDS:
-            intercepts[k:] = intercept
-            betas[k:] = beta
-            return
+        extreme = 0.0
+        for j in range(p):
+            betas[k, j] = beta[j]
+        for i in range(n):
+            extreme = max(extreme, abs(eta[i]))
+        if extreme > LARGEST_LOG_ODDS:
+            return k + 1
+    return lambdas.size
 
 
 def logistic_path(
@@ -156,17 +179,21 @@ def logistic_path(
     intercepts : ndarray (k,)
     coefficients : ndarray (k, p)
     """
+    share = weight / weight.sum()
+    mean = float(np.clip(share @ target, 1e-3, 1.0 - 1e-3))
     intercepts, coefficients = np.empty(len(lambdas)), np.empty((len(lambdas), x.shape[1]))
-    _path(
+    n_done = _path(
         np.ascontiguousarray(x.T, dtype=np.float64),
         np.ascontiguousarray(target, dtype=np.float64),
-        weight / weight.sum(),
+        share,
         np.ascontiguousarray(lambdas, dtype=np.float64),
         float(l1_ratio),
-        tolerance,
+        float(tolerance),
+        math.log(mean / (1.0 - mean)),
         intercepts,
         coefficients,
     )
+    intercepts[n_done:], coefficients[n_done:] = intercepts[n_done - 1], coefficients[n_done - 1]
     return intercepts, coefficients
 
 

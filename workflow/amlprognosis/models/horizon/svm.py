@@ -30,7 +30,8 @@ class HorizonSVM(ArraysMixin, HorizonModel):
     kernel : {"rbf", "linear"}
         Kernel. A frozen "rbf" model holds the prepared features of training patients.
     costs : sequence of float
-        Values of C to try; a patient's cost is C times the weight.
+        Values of C to try; a patient's cost is C times the weight. Few, because the best of many looks better in the
+        inner folds than it is, and the calibrated risks get too extreme.
     widths : sequence of float
         Values to try for gamma times the number of columns ("rbf" only).
     calibrate : bool
@@ -64,8 +65,8 @@ class HorizonSVM(ArraysMixin, HorizonModel):
         n_selected: int = 30,
         max_features_screened: int = 30,
         kernel: str = "rbf",
-        costs: Sequence[float] = (0.03, 0.1, 0.3, 1.0, 3.0),
-        widths: Sequence[float] = (0.1, 0.3, 1.0),
+        costs: Sequence[float] = (0.1, 0.3, 1.0),
+        widths: Sequence[float] = (0.1, 0.3),
         calibrate: bool = True,
         n_folds: int = 5,
         min_class: int = 10,

@@ -15,13 +15,19 @@ import numpy as np
 from numba import njit
 
 from amlprognosis.errors import InputError
-from amlprognosis.models.few_cox_kernels import derivatives, log_at_risk, solve_information
+from amlprognosis.models.few_cox_kernels import (
+    LARGEST_RANGE,
+    SMALLEST_WEIGHT,
+    derivatives,
+    log_at_risk,
+    loglik_of,
+    solve_information,
+)
 from amlprognosis.models.learners.base import run_threads, standardize
 from amlprognosis.models.risk_sets import RiskSets, Ties, is_efron, risk_sets
 
 # Columns whose sums fit into the first-level cache together.
 TILE = 128
-SMALLEST_WEIGHT = 1e-120
 # Steps between two looks at the cross-validation curve.
 BLOCK = 20
 
@@ -169,7 +175,7 @@ def _update_fixed(x, rows, event, starts, mandatory, fixed, eta):
         offset[i] = eta[rows[i]]
         for a in range(q):
             part[i, a] = x[rows[i], mandatory[a]]
-    derivatives(part, event, starts, offset, slope, information)
+    loglik = derivatives(part, event, starts, offset, slope, information)
     # Where a column separates, the slope dies out while the coefficient would run away.
     steepest = 0.0
     for a in range(q):
@@ -177,6 +183,19 @@ def _update_fixed(x, rows, event, starts, mandatory, fixed, eta):
     if steepest < 1e-8 * n:
         return
     solve_information(information, slope)
+    trial = np.empty(n)
+    for _halving in range(30):
+        for i in range(n):
+            trial[i] = offset[i]
+            for a in range(q):
+                trial[i] += slope[a] * part[i, a]
+        in_range = trial.max() - trial.min() < LARGEST_RANGE
+        if in_range and loglik_of(trial, event, starts) >= loglik - 1e-12 * abs(loglik):
+            break
+        for a in range(q):
+            slope[a] *= 0.5
+    else:
+        return
     for a in range(q):
         fixed[a] += slope[a]
         for i in range(eta.size):
@@ -188,7 +207,7 @@ def _weigh(eta, rows, whole, weight):
     """Fill ``whole`` with exp(eta) over its largest, and ``weight`` with its ``rows``; gives the largest eta."""
     top = eta.max()
     for i in range(eta.size):
-        whole[i] = math.exp(eta[i] - top)
+        whole[i] = max(math.exp(eta[i] - top), SMALLEST_WEIGHT)
     for i in range(rows.size):
         weight[i] = whole[rows[i]]
     return top
@@ -208,6 +227,7 @@ def _boost(
     score = np.empty(p)
     information = np.empty(p)
     whole = np.empty(n)
+    trial = np.empty(n)
     weight = np.empty(rows.size)
     for step in range(first, last):
         if step == 0 and q > 0:
@@ -225,6 +245,9 @@ def _boost(
             return
         for a in range(q):
             fixed[step + 1, a] = fixed[step, a]
+        if whole.min() <= SMALLEST_WEIGHT:
+            # The linear predictor leaves the range of floating point: this fit ends here.
+            continue
         if step > 0 and q > 0:
             _update_fixed(x, rows, event, starts, mandatory, fixed[step + 1], eta)
             _weigh(eta, rows, whole, weight)
@@ -237,13 +260,19 @@ def _boost(
                 if statistic > largest * (1.0 + 1e-12):
                     best, largest = j, statistic
         change = 0.0
-        # Weights are relative to the largest: one that vanishes means a linear predictor out of range.
-        if largest > 0.0 and whole.min() > SMALLEST_WEIGHT:
+        if largest > 0.0:
             change = score[best] / (max(information[best], 0.0) + penalty * spread[best])
+        for _halving in range(60):
+            for i in range(n):
+                trial[i] = eta[i] + change * x[i, best]
+            # Only a tiny penalty can take a step out of the range of floating point.
+            if trial.max() - trial.min() < LARGEST_RANGE:
+                break
+            change *= 0.5
         chosen[step] = best
         increment[step] = change
         for i in range(n):
-            eta[i] += change * x[i, best]
+            eta[i] = trial[i]
 
 
 @dataclass(frozen=True)

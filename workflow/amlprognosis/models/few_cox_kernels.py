@@ -11,8 +11,10 @@ import numpy as np
 from numba import njit
 
 CONVERGED, SEPARATED, NOT_CONVERGED = 0, 1, 2
-# Linear predictors beyond this leave the range of floating point.
-LARGEST_ETA = 300.0
+# Linear predictors that differ by more than this leave the range of floating point; weights below SMALLEST_WEIGHT, in
+# relation to the largest, count as that.
+LARGEST_RANGE = 270.0
+SMALLEST_WEIGHT = 1e-120
 
 
 @njit(cache=True, nogil=True)
@@ -45,7 +47,7 @@ def loglik_of(eta, event, starts):
     total = 0.0
     weight = np.empty(eta.size)
     for i in range(eta.size):
-        weight[i] = math.exp(eta[i] - top)
+        weight[i] = max(math.exp(eta[i] - top), SMALLEST_WEIGHT)
         if event[i]:
             total += eta[i] - top
     return total - log_at_risk(weight, event, starts)
@@ -211,11 +213,9 @@ def newton(x, event, starts, offset, ridge, beta):
             return SEPARATED
         factor = 1.0
         while True:
-            top = 0.0
             for i in range(n):
                 trial[i] = eta[i] + factor * move[i]
-                top = max(top, abs(trial[i]))
-            if top < LARGEST_ETA:
+            if trial.max() - trial.min() < LARGEST_RANGE:
                 for a in range(k):
                     new[a] = beta[a] + factor * step[a]
                 found = derivatives(x, event, starts, trial, slope, information)

@@ -211,3 +211,24 @@ def test_bad_data():
     with pytest.raises(InputError, match="at least 2 deaths"):
         CoxBoost().fit(x, as_outcome(time, single))
     assert np.isfinite(CoxBoost(n_steps=5).fit(x, as_outcome(time, single)).coef_).all()
+
+
+def test_too_few_patients_for_folds():
+    x, time, event = checks.simulate(n=4)
+    y = as_outcome(np.arange(1.0, 5.0), [True, True, False, False])
+    with pytest.raises(InputError, match="would learn from 2 of 4 patients"):
+        CoxBoost().fit(x, y)
+    assert np.isfinite(CoxBoost(n_steps=4).fit(x, y).coef_).all()
+
+
+@pytest.mark.parametrize("mandatory", [(), (0, 1)])
+def test_linear_predictors_stay_in_range(mandatory):
+    # Steps without a brake on columns with outliers of many standard deviations.
+    x, time, event = checks.simulate(n=60, p=20, effects=(3.0,))
+    x = np.exp(6 * x)
+    fit = CoxBoost(penalty=1e-6, n_steps=60, mandatory=mandatory).fit(x, as_outcome(time, event))
+    assert np.isfinite(fit.coef_).all()
+    assert np.isfinite(fit.predict(x)).all()
+    assert np.isfinite(fit.survival_at(x, [1.0, 1000.0])).all()
+    curve = CoxBoost(penalty=1e-6, max_steps=60, mandatory=mandatory).fit(x, as_outcome(time, event)).cv_loglik_
+    assert np.isfinite(curve).all()

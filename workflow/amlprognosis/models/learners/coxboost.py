@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 
 from amlprognosis.errors import InputError
-from amlprognosis.models.cox_lasso import stratified_folds
 from amlprognosis.models.coxboost_kernels import BoostCV, Boosting, Part
 from amlprognosis.models.learners.base import LinearLearner
+from amlprognosis.models.learners.inner_folds import inner_folds
 
 # A good penalty needs this many steps (optimCoxBoostPenalty: at least minstepno = 50, below 95% of maxstepno = 200):
 # fewer are greedy, more cost time.
@@ -92,8 +92,7 @@ class CoxBoost(LinearLearner):
             self.penalty_ = start if self.penalty == "auto" else float(self.penalty)
             self.n_steps_ = int(self.n_steps)
         else:
-            folds = stratified_folds(event, self.n_folds, np.random.default_rng(self.random_state))
-            parts = data.parts(folds)
+            parts = data.parts(inner_folds(event, self.n_folds, self.random_state))
             if self.penalty == "auto":
                 self.penalty_, curve = self._search(data, parts, start)
             else:

@@ -8,23 +8,11 @@ from typing import Literal
 import numpy as np
 
 from amlprognosis.errors import InputError
-from amlprognosis.models.cox_kernels import baseline_hazard
-from amlprognosis.models.cox_lasso import stratified_folds
 from amlprognosis.models.few_cox_kernels import loglik_of
 from amlprognosis.models.learners.base import LinearLearner, run_threads
+from amlprognosis.models.learners.inner_folds import curves_from_held_out, inner_folds
 from amlprognosis.models.pls_cox_kernels import PLSPath
 from amlprognosis.models.risk_sets import risk_sets
-
-
-def curves_from_held_out(learner: LinearLearner, held_out: np.ndarray, time: np.ndarray, event: np.ndarray) -> None:
-    """Set the survival curves of a linear learner from held-out linear predictors (n,).
-
-    Its own linear predictor is too spread on the patients it was learned from. It is never stretched.
-    """
-    learner._calibrate(held_out, time, event)
-    if learner.lp_slope_ > 1.0:
-        learner.lp_slope_ = 1.0
-        learner.baseline_times_, learner.baseline_hazard_ = baseline_hazard(held_out, time, event)
 
 
 class _Fold:
@@ -127,7 +115,7 @@ class PLSCox(LinearLearner):
 
     def _choose(self, x: np.ndarray, time: np.ndarray, event: np.ndarray) -> int:
         """Number of components by cross-validation; also sets what survival curves rest on."""
-        labels = stratified_folds(event, self.n_folds, np.random.default_rng(self.random_state))
+        labels = inner_folds(event, self.n_folds, self.random_state)
         folds = run_threads(
             lambda label: _Fold(x, time, event, labels != label), range(int(labels.max()) + 1), self.n_jobs
         )

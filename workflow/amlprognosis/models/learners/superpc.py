@@ -14,11 +14,10 @@ from threadpoolctl import ThreadpoolController
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.cox_kernels import univariate_cox
-from amlprognosis.models.cox_lasso import stratified_folds
 from amlprognosis.models.coxboost_kernels import column_scores
 from amlprognosis.models.few_cox_kernels import CONVERGED, newton
 from amlprognosis.models.learners.base import LinearLearner, run_threads, standardize
-from amlprognosis.models.learners.pls_cox import curves_from_held_out
+from amlprognosis.models.learners.inner_folds import curves_from_held_out, inner_folds
 from amlprognosis.models.risk_sets import RiskSets, risk_sets
 
 MOST_COMPONENTS = 3
@@ -220,7 +219,7 @@ class SuperPC(LinearLearner):
         self, x: np.ndarray, time: np.ndarray, event: np.ndarray, grid: np.ndarray, most: int
     ) -> tuple[int, int]:
         """Position on the grid and number of components; also sets what survival curves rest on."""
-        labels = stratified_folds(event, self.n_folds, np.random.default_rng(self.random_state))
+        labels = inner_folds(event, self.n_folds, self.random_state)
         folds = [labels == label for label in range(int(labels.max()) + 1)]
         # Many small matrices: a BLAS that wakes its threads for each is slower, by far so on a busy machine.
         with _blas().limit(limits=1, user_api="blas"):

@@ -17,7 +17,7 @@ from amlprognosis.evaluation.progress import Progress
 from amlprognosis.models.registry import make_model
 from amlprognosis.study import BEST_OF_GRID
 
-MEMBERS = ["Lasso", "Ridge", "CoxBoost + Ridge", "CoxBoost + SuperPC", "Lasso[penalty=9] + Ridge"]
+MEMBERS = ["Lasso", "Ridge", "CoxBoost + Ridge", "CoxBoost + SuperPC", "CoxBoost[n_steps=1] + Ridge"]
 FEW = {family: {"n_folds": 3} for family in ("Lasso", "Ridge", "SuperPC")}
 FEW["CoxBoost"] = {"n_steps": 8, "penalty": 50.0}
 
@@ -50,7 +50,7 @@ def test_every_member_predicts_everybody_once_or_says_why(small, run):
     assert set(counts.index) | set(notes["model"]) == set(MEMBERS)
     for member in set(MEMBERS) - set(notes["model"]):
         assert counts[member] == 90
-    refused = notes[notes["model"] == "Lasso[penalty=9] + Ridge"]
+    refused = notes[notes["model"] == "CoxBoost[n_steps=1] + Ridge"]
     assert len(refused) == small[2]["fold"].nunique()
     assert refused["reason"].str.contains("keeps 1 of .* genes, fewer than 2").all()
     assert np.isfinite(run.outer.predictions.filter(like="survival_")).all(axis=None)
@@ -60,7 +60,7 @@ def test_inner_folds_count_pairs_and_give_nothing_to_the_refused(run):
     inner = run.inner
     assert len(inner) == len(MEMBERS) * 3 * inner["fold"].nunique()
     assert (inner["concordant"] <= inner["comparable"]).all()
-    refused = inner[inner["model"] == "Lasso[penalty=9] + Ridge"]
+    refused = inner[inner["model"] == "CoxBoost[n_steps=1] + Ridge"]
     np.testing.assert_allclose(refused["concordant"], refused["comparable"] / 2)
     scores = inner_concordance(inner)
     assert scores["c"].between(0, 1).all()
@@ -69,7 +69,7 @@ def test_inner_folds_count_pairs_and_give_nothing_to_the_refused(run):
 def test_the_best_is_chosen_among_those_that_could_be_fitted(run):
     chosen = choose_members(run.inner, run.outer.predictions)
     assert len(chosen) == run.inner["fold"].nunique()
-    assert "Lasso[penalty=9] + Ridge" not in set(chosen["model"])
+    assert "CoxBoost[n_steps=1] + Ridge" not in set(chosen["model"])
     nested = nested_predictions(run.inner, run.outer.predictions)
     assert set(nested["model"]) == {BEST_OF_GRID}
     assert nested["patient"].is_unique

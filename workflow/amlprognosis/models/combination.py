@@ -12,7 +12,6 @@ import pandas as pd
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import RiskModel
-from amlprognosis.models.forest import _step_values_rows
 from amlprognosis.models.families import make_learner
 from amlprognosis.models.screened import ForestMixin
 from amlprognosis.models.workbench import Workbench
@@ -58,7 +57,6 @@ class Combination(ForestMixin, RiskModel):
         "coef_",
         "offset_",
         "lp_slope_",
-        "times_",
         "importances_",
         "n_candidates_",
         "n_screened_",
@@ -144,7 +142,7 @@ class Combination(ForestMixin, RiskModel):
 
     def _adopt(self, learner: Any) -> np.ndarray:
         """Take over what a fitted learner predicts with; gives the positions of the columns it uses."""
-        self.coef_, self.offset_, self.times_ = np.array([]), 0.0, np.array([])
+        self.coef_, self.offset_ = np.array([]), 0.0
         self.lp_slope_ = float(learner.lp_slope_)
         self.baseline_times_ = learner.baseline_times_
         if hasattr(learner, "baseline_hazard_"):
@@ -155,10 +153,8 @@ class Combination(ForestMixin, RiskModel):
             self.coef_, self.offset_ = learner.coef_[used], learner.offset_
             self.importances_ = self.coef_
             return used
-        self.kind_ = "forest" if hasattr(learner, "times_") else "boosting"
-        if self.kind_ == "forest":
-            self.times_ = learner.times_
         forest = learner.forest_
+        self.kind_ = "forest" if forest.times.size else "boosting"
         used = np.unique(forest.feature[forest.feature >= 0])
         position = np.full(learner.n_features_in_, -1)
         position[used] = np.arange(used.size)
@@ -170,14 +166,13 @@ class Combination(ForestMixin, RiskModel):
     def _risk(self, values: np.ndarray) -> np.ndarray:
         if self.kind_ == "linear":
             return values @ self.coef_ - self.offset_
-        return self.forest_.predict(values)[:, 0].copy()
+        return self.forest_.mean_values(values)[:, 0].copy()
 
     def predict_survival(self, X: pd.DataFrame, times_days: Any) -> np.ndarray:
         """Survival probability of each patient (n, len(times_days)); of a forest the mean over its trees."""
         if self.kind_ != "forest":
             return super().predict_survival(X, times_days)
-        lost = 1.0 - self.forest_.predict(self._design(X))[:, 1:]
-        return np.clip(1.0 - _step_values_rows(self.times_, lost, times_days), 0.0, 1.0)
+        return self.forest_.survival(self._design(X), times_days)
 
     def _weights(self) -> tuple[list[str], np.ndarray]:
         order = np.lexsort((np.array(self.features_in_), -np.abs(self.importances_)))

@@ -15,6 +15,7 @@ import numpy as np
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import RiskModel
 from amlprognosis.models.boosting import XGBoostCox
+from amlprognosis.models.combination import Combination
 from amlprognosis.models.cox import CoxModel, SignatureScore
 from amlprognosis.models.forest import RandomSurvivalForest
 from amlprognosis.models.gene_index import GeneIndex
@@ -32,6 +33,7 @@ FORMAT_VERSION = 1
 CLASSES: dict[str, type[RiskModel]] = {
     cls.__name__: cls
     for cls in (
+        Combination,
         GeneIndex,
         CoxModel,
         SignatureScore,

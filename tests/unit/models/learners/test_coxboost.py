@@ -214,7 +214,7 @@ def test_bad_data():
 
 
 def test_too_few_patients_for_folds():
-    x, time, event = checks.simulate(n=4)
+    x, _, _ = checks.simulate(n=4)
     y = as_outcome(np.arange(1.0, 5.0), [True, True, False, False])
     with pytest.raises(InputError, match="would learn from 2 of 4 patients"):
         CoxBoost().fit(x, y)

@@ -14,7 +14,7 @@ import numpy as np
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import RiskModel
-from amlprognosis.models.boosting import XGBoostCox
+from amlprognosis.models.boosting import XGBoostAFT, XGBoostCox
 from amlprognosis.models.combination import Combination
 from amlprognosis.models.cox import CoxModel, SignatureScore
 from amlprognosis.models.forest import RandomSurvivalForest
@@ -39,6 +39,7 @@ CLASSES: dict[str, type[RiskModel]] = {
         SignatureScore,
         RandomSurvivalForest,
         XGBoostCox,
+        XGBoostAFT,
         HorizonForest,
         HorizonXGBoost,
         HorizonLogistic,

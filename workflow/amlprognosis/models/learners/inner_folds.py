@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any
+
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.cox_kernels import baseline_hazard
@@ -10,6 +15,21 @@ from amlprognosis.models.cox_lasso import stratified_folds
 from amlprognosis.models.learners.base import LinearLearner
 
 FEWEST_PATIENTS = 3
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """The loaded libraries with threads: looking for them takes longer than a fit."""
+    return ThreadpoolController()
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Keep BLAS to one thread.
+
+    For many small matrices its threads only cost time, by far so on a busy machine, and the last digits depend on them.
+    """
+    limiter: AbstractContextManager[Any] = _libraries().limit(limits=1, user_api="blas")
+    return limiter
 
 
 def inner_folds(event: np.ndarray, n_folds: int, random_state: int) -> np.ndarray:

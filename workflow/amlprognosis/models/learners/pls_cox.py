@@ -10,7 +10,7 @@ import numpy as np
 from amlprognosis.errors import InputError
 from amlprognosis.models.few_cox_kernels import loglik_of
 from amlprognosis.models.learners.base import LinearLearner, run_threads
-from amlprognosis.models.learners.inner_folds import curves_from_held_out, inner_folds
+from amlprognosis.models.learners.inner_folds import curves_from_held_out, inner_folds, one_blas_thread
 from amlprognosis.models.pls_cox_kernels import PLSPath
 from amlprognosis.models.risk_sets import risk_sets
 
@@ -95,9 +95,10 @@ class PLSCox(LinearLearner):
         if hasattr(self, "cv_loglik_"):
             del self.cv_loglik_
         path = PLSPath(x, time, event)
-        wanted = self._choose(x, time, event) if self.n_components == "cv" else int(self.n_components)
-        while len(path.coefficients) < wanted and path.extend():
-            pass
+        with one_blas_thread():
+            wanted = self._choose(x, time, event) if self.n_components == "cv" else int(self.n_components)
+            while len(path.coefficients) < wanted and path.extend():
+                pass
         self.n_components_ = len(path.coefficients)
         if self.n_components_ == 0:
             raise InputError("no column is related to survival: PLS-Cox has no component; give other columns")

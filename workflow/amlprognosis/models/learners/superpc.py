@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cache
 from numbers import Integral, Real
 from typing import Literal
 
 import numpy as np
 from scipy.linalg import eigh
-from threadpoolctl import ThreadpoolController
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.cox_kernels import univariate_cox
 from amlprognosis.models.coxboost_kernels import column_scores
 from amlprognosis.models.few_cox_kernels import CONVERGED, newton
 from amlprognosis.models.learners.base import LinearLearner, run_threads, standardize
-from amlprognosis.models.learners.inner_folds import curves_from_held_out, inner_folds
+from amlprognosis.models.learners.inner_folds import curves_from_held_out, inner_folds, one_blas_thread
 from amlprognosis.models.risk_sets import RiskSets, risk_sets
 
 MOST_COMPONENTS = 3
 # The strictest threshold of the grid keeps this many columns (min.features of superpc.cv).
 FEWEST_COLUMNS = 5
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """The loaded libraries with threads; looking for them takes longer than a fit."""
-    return ThreadpoolController()
 
 
 def feature_scores(z: np.ndarray, time: np.ndarray, event: np.ndarray, s0_quantile: float = 0.5) -> np.ndarray:
@@ -221,8 +213,7 @@ class SuperPC(LinearLearner):
         """Position on the grid and number of components; also sets what survival curves rest on."""
         labels = inner_folds(event, self.n_folds, self.random_state)
         folds = [labels == label for label in range(int(labels.max()) + 1)]
-        # Many small matrices: a BLAS that wakes its threads for each is slower, by far so on a busy machine.
-        with _blas().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             found = run_threads(lambda held: self._held_out(x, time, event, held, grid, most), folds, self.n_jobs)
         predictions = np.empty((most, len(grid), len(x)))
         for held, part in zip(folds, found, strict=True):

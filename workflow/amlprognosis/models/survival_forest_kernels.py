@@ -239,7 +239,7 @@ def _pair_sums(c, w, level, s, levels, n_levels, drawn, table):
 
 
 @njit(cache=True, nogil=True)
-def _try_column(rows, order, rank, values, terms, levels, n_levels, min_leaf, bits, scratch, sorted_x, best):
+def _try_column(rows, order, rank, values, terms, levels, n_levels, min_leaf, bits, scratch, places, best):
     """Look for a better split in one column.
 
     ``best`` holds numerator^2, variance, threshold and the least variance that counts. Gives 0 for a column that is
@@ -260,14 +260,14 @@ def _try_column(rows, order, rank, values, terms, levels, n_levels, min_leaf, bi
             word ^= lowest
             place = np.uint64(word_number << 6) + np.uint64(BIT_OF[(lowest * BIT_HASH) >> np.uint64(58)])
             r = order[place]
-            sorted_x[k] = values[place]
+            places[k] = place
             c[k] = terms[r, 0]
             w[k] = terms[r, 1]
             numerator[k] = terms[r, 2]
             alone[k] = terms[r, 3]
             level[k] = terms[r, 4]
             k += 1
-    if not sorted_x[0] < sorted_x[size - 1]:
+    if values[places[0]] == values[places[size - 1]]:
         return 0
     last = size - min_leaf
     _pair_sums(c[:last], w[:last], level[:last], s[:last], levels, n_levels, scratch[6], scratch[7])
@@ -277,15 +277,15 @@ def _try_column(rows, order, rank, values, terms, levels, n_levels, min_leaf, bi
     for k in range(last):
         u += numerator[k]
         v += alone[k] - 2.0 * c[k] * s[k]
-        if k + 1 < min_leaf or not sorted_x[k] < sorted_x[k + 1]:
-            continue
-        if v > best[3] and u * u * best[1] > best[0] * v:
-            best[0] = u * u
-            best[1] = v
-            best[2] = 0.5 * sorted_x[k] + 0.5 * sorted_x[k + 1]
-            if not sorted_x[k] <= best[2] < sorted_x[k + 1]:
-                best[2] = sorted_x[k]
-            outcome = 2
+        if k + 1 >= min_leaf and v > best[3] and u * u * best[1] > best[0] * v:
+            low, high = values[places[k]], values[places[k + 1]]
+            if low < high:
+                best[0] = u * u
+                best[1] = v
+                best[2] = 0.5 * low + 0.5 * high
+                if not low <= best[2] < high:
+                    best[2] = low
+                outcome = 2
     return outcome
 
 
@@ -413,7 +413,7 @@ def grow_trees(part, seed, first_tree, n_columns, min_leaf, max_depth, trees, he
     levels = np.empty(n + 1)
     bits = np.zeros((n + 63) >> 6, dtype=np.uint64)
     scratch = np.empty((8, n + 1))
-    sorted_x = np.empty(n)
+    places = np.empty(n, dtype=np.uint64)
     columns = np.empty(n_usable, dtype=np.int64)
     best = np.empty(4)
     todo = np.empty((n + 2, 4), dtype=np.int64)
@@ -454,7 +454,7 @@ def grow_trees(part, seed, first_tree, n_columns, min_leaf, max_depth, trees, he
                     tried += 1
                     outcome = _try_column(
                         here, part.order[f], part.rank[f], part.values[f], terms, levels, n_levels, min_leaf, bits,
-                        scratch, sorted_x, best,
+                        scratch, places, best,
                     )  # fmt: skip
                     varied = varied or outcome > 0
                     if outcome == 2:

@@ -13,40 +13,13 @@ import numpy as np
 from numba import njit
 
 from amlprognosis.models.cox_fit import combine, weighted_gram
-from amlprognosis.models.lasso_kernels import FAST, breslow, loglik_rows, spreads
+from amlprognosis.models.lasso_kernels import FAST, breslow, factorize, loglik_rows, solve
 from amlprognosis.models.learners.base import run_threads
-from amlprognosis.models.penalized_cohort import Cohort, checked_lambdas, closing_deaths
+from amlprognosis.models.penalized_cohort import Cohort, Coordinates, checked_lambdas, closing_deaths
 from amlprognosis.models.penalized_cv import LassoCV, LassoPath, cross_validate, path_of
 
 # The Hessian is renewed when a step leaves more than this share of the gradient.
 SLOW = 0.3
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _factorize(a, lam, out):
-    """Cholesky factor of a + lam * identity, in the lower triangle of ``out``."""
-    for i in range(a.shape[0]):
-        for j in range(i + 1):
-            total = a[i, j] + (lam if i == j else 0.0)
-            for k in range(j):
-                total -= out[i, k] * out[j, k]
-            out[i, j] = math.sqrt(total) if i == j else total / out[j, j]
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _solve(factor, b):
-    """Solve with a Cholesky factor, in place."""
-    p = b.size
-    for i in range(p):
-        total = b[i]
-        for k in range(i):
-            total -= factor[i, k] * b[k]
-        b[i] = total / factor[i, i]
-    for i in range(p - 1, -1, -1):
-        value = b[i] / factor[i, i]
-        b[i] = value
-        for k in range(i):
-            b[k] -= factor[i, k] * value
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -111,7 +84,7 @@ def path(x, inside, deaths, closing, all_deaths, all_closing, lambdas, tolerance
     for place in range(lambdas.size):
         lam = lambdas[place]
         if not stale:
-            _factorize(information, lam, factor)
+            factorize(information, lam, factor)
         last = np.inf
         for _iteration in range(200):
             worst = 0.0
@@ -127,9 +100,9 @@ def path(x, inside, deaths, closing, all_deaths, all_closing, lambdas, tolerance
             fresh = stale
             if stale:
                 _information(x, risk, hazard, closing, size, rows, weight, information)
-                _factorize(information, lam, factor)
+                factorize(information, lam, factor)
                 stale = False
-            _solve(factor, step)
+            solve(factor, step)
             objective = 0.5 * lam * square - loglik / size
             accepted = False
             for _halving in range(30):
@@ -168,26 +141,8 @@ class _Part:
         self.deaths = cohort.deaths * self.inside
         self.closing = closing_deaths(cohort.sets, self.deaths)
         self.null = float(loglik_rows(np.zeros((1, inside.size)), self.inside, self.deaths, self.closing)[0])
-        # The cohort's columns are standardized among all patients, the penalty is by the spread inside.
-        spread = spreads(cohort.columns, self.inside)
-        self.unit = np.where(spread > 0, 1.0 / np.where(spread > 0, spread, 1.0), 0.0)
-        self.basis: np.ndarray | None = None
-        if len(cohort.columns) < inside.sum():
-            self.x = np.ascontiguousarray((cohort.columns * self.unit[:, None]).T)
-        else:
-            # Z = U s V' are the part's rows, centered; a patient's coordinates are z' V = z' Z' U / s, and all that
-            # is needed are products between patients.
-            products = np.zeros((inside.size, inside.size))
-            for start in range(0, len(cohort.columns), 1024):
-                block = cohort.columns[start : start + 1024] * self.unit[start : start + 1024, None]
-                products += block.T @ block
-            share = self.inside / self.inside.sum()
-            self.basis = (np.eye(inside.size) - share)[inside]
-            products = products @ self.basis.T
-            square, vectors = np.linalg.eigh(self.basis @ products)
-            kept = square > 1e-12 * square[-1]
-            self.basis = self.basis.T @ (vectors[:, kept] / np.sqrt(square[kept]))
-            self.x = np.ascontiguousarray(products @ (vectors[:, kept] / np.sqrt(square[kept])))
+        self.coordinates = Coordinates(cohort, inside)
+        self.x = self.coordinates.x
         self.theta = np.zeros(self.x.shape[1])
 
     def run(self, lambdas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -207,9 +162,7 @@ class _Part:
 
     def standardized(self, inner: np.ndarray) -> np.ndarray:
         """Coefficients (k, p) of the cohort's columns."""
-        if self.basis is not None:
-            inner = (self.cohort.columns @ (self.basis @ inner.T)).T * self.unit
-        return inner * self.unit
+        return self.coordinates.standardized(inner)
 
 
 def ridge_path(

@@ -311,3 +311,64 @@ def path(
         if nonzero > max_active or loglik > null * 0.01:
             return betas, logliks, step + 1
     return betas, logliks, lambdas.size
+
+
+# ---------------------------------------------------------------- linear algebra, the same bits whatever the BLAS
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def factorize(a, lam, out):
+    """Cholesky factor of a + lam * identity, in the lower triangle of ``out``."""
+    for i in range(a.shape[0]):
+        for j in range(i + 1):
+            total = a[i, j] + (lam if i == j else 0.0)
+            for k in range(j):
+                total -= out[i, k] * out[j, k]
+            out[i, j] = math.sqrt(total) if i == j else total / out[j, j]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def solve(factor, b):
+    """Solve with a Cholesky factor, in place."""
+    p = b.size
+    for i in range(p):
+        total = b[i]
+        for k in range(i):
+            total -= factor[i, k] * b[k]
+        b[i] = total / factor[i, i]
+    for i in range(p - 1, -1, -1):
+        value = b[i] / factor[i, i]
+        b[i] = value
+        for k in range(i):
+            b[k] -= factor[i, k] * value
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def pivoted_cholesky(products, inside, out, pivots):
+    """Coordinates ``out`` (n, r) of patients whose products (n, n) are given: those of the first r pivots suffice.
+
+    Pivots are taken among the patients inside, the farthest from the span of the others first. Returns how many.
+    """
+    n = inside.size
+    left = np.empty(n)
+    most = 0.0
+    for i in range(n):
+        left[i] = products[i, i] if inside[i] > 0.0 else 0.0
+        most = max(most, left[i])
+    for k in range(pivots.size):
+        pivot = 0
+        for i in range(n):
+            if left[i] > left[pivot]:
+                pivot = i
+        if left[pivot] <= 1e-11 * most:
+            return k
+        pivots[k] = pivot
+        length = math.sqrt(left[pivot])
+        for i in range(n):
+            total = products[i, pivot]
+            for other in range(k):
+                total -= out[i, other] * out[pivot, other]
+            out[i, k] = total / length
+            left[i] = max(left[i] - out[i, k] * out[i, k], 0.0)
+        left[pivot] = 0.0
+    return pivots.size

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from amlprognosis.errors import InputError
-from amlprognosis.models.cox_kernels import fit_cox
-from amlprognosis.models.lasso_kernels import breslow
+from amlprognosis.models.cox_fit import fit_cox, weighted_gram
+from amlprognosis.models.lasso_kernels import breslow, pivoted_cholesky, spreads
 from amlprognosis.models.learners.base import standardize
 from amlprognosis.models.risk_sets import RiskSets, risk_sets
 
@@ -90,3 +90,51 @@ class Cohort:
             raise InputError("no column varies among patients at risk: a penalty path cannot be started")
         # A hair above the first column's slope: rounding must not let it in with a coefficient of 1e-17.
         return top * (1 + 1e-9) * min_ratio ** (np.arange(n_lambda) / max(n_lambda - 1, 1))
+
+
+class Coordinates:
+    """Rows of a training part in few coordinates, in which a squared penalty on coefficients is again the squared norm.
+
+    Columns are scaled by their spread inside the part. A solution under such a penalty lies in the span of the part's
+    patients, so never more coordinates than patients are needed.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    inside : ndarray of bool (n,)
+        Patients of the part, in the cohort's order.
+
+    Attributes
+    ----------
+    x : ndarray (n, r)
+        All patients.
+    """
+
+    def __init__(self, cohort: Cohort, inside: np.ndarray):
+        self._columns = cohort.columns
+        share = inside / inside.sum()
+        spread = spreads(cohort.columns, inside.astype(np.float64))
+        self._unit = np.where(spread > 0, 1.0 / np.where(spread > 0, spread, 1.0), 0.0)
+        self._pivots: np.ndarray | None = None
+        if len(cohort.columns) < inside.sum():
+            self.x = np.ascontiguousarray((cohort.columns * self._unit[:, None]).T)
+        else:
+            products = np.empty((inside.size, inside.size))
+            weighted_gram(cohort.columns, self._unit**2, len(cohort.columns), products)
+            # Centered at the mean of the part.
+            level = products @ share
+            products += share @ level - level - level[:, None]
+            x, pivots = np.zeros_like(products), np.zeros(int(inside.sum()), dtype=np.int64)
+            rank = pivoted_cholesky(products, inside.astype(np.float64), x, pivots)
+            self.x = np.ascontiguousarray(x[:, :rank])
+            self._pivots, self._share = pivots[:rank], share
+
+    def standardized(self, inner: np.ndarray) -> np.ndarray:
+        """Coefficients (k, p) of the cohort's columns from those of the coordinates (k, r)."""
+        if self._pivots is not None:
+            # A solution is a combination of the pivots' rows, centered.
+            patients = np.zeros((self._share.size, len(inner)))
+            patients[self._pivots] = np.linalg.solve(self.x[self._pivots].T, inner.T)
+            patients -= np.outer(self._share, patients.sum(axis=0))
+            inner = (self._columns @ patients).T * self._unit
+        return inner * self._unit

@@ -8,7 +8,8 @@ from amlprognosis.models.base import align_features
 from amlprognosis.models.cox_kernels import harrell_concordance
 from amlprognosis.models.persistence import load_model, save_model
 from amlprognosis.models.registry import MODEL_NAMES, make_model, parameter_names
-from amlprognosis.study import GROUPS, Models
+from amlprognosis.study import load_study
+from amlprognosis.study.names import FIXED_LABELS, HORIZON_LABELS
 
 YEAR = 365.25
 FAST = {
@@ -16,8 +17,12 @@ FAST = {
     "random_forest_5y": {"n_estimators": 40},
     "xgboost_cox": {"n_estimators": 40},
     "xgboost_5y": {"n_estimators": 40},
+    "RSF": {"parameters": {"RSF": {"n_estimators": 40}}},
+    "CoxBoost + GBM": {"parameters": {"GBM": {"max_trees": 60, "n_folds": 3}, "CoxBoost": {"n_folds": 3}}},
+    "Lasso + Ridge": {"parameters": {"Lasso": {"n_folds": 3}, "Ridge": {"n_folds": 3}}},
     "lsc17": {"weights": {"G0": 1.0, "G1": 0.8, "G2": -0.5}},
 }
+NAMES = [*MODEL_NAMES, "RSF", "CoxBoost + GBM", "Lasso + Ridge"]
 
 
 def made(name, seed=3, **more):
@@ -26,14 +31,14 @@ def made(name, seed=3, **more):
 
 @pytest.fixture(scope="module")
 def fitted(train):
-    return {name: made(name).fit(*train) for name in MODEL_NAMES}
+    return {name: made(name).fit(*train) for name in NAMES}
 
 
-def test_groups_hold_every_model():
-    assert sorted(name for group in GROUPS.values() for name in group) == sorted(MODEL_NAMES)
+def test_the_registry_holds_every_kind_of_model():
+    assert sorted(MODEL_NAMES) == sorted([*FIXED_LABELS, *(f"{kind}_5y" for kind in HORIZON_LABELS)])
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_contract(name, fitted, test):
     model, (x, y) = fitted[name], test
     risk = model.predict(x)
@@ -53,7 +58,7 @@ def test_contract(name, fitted, test):
         assert ((survival >= 0) & (survival <= 1)).all()
         curve = model.predict_survival_function(x)[0]
         assert curve(3 * YEAR) == pytest.approx(survival[0, 1])
-    if name != "random_survival_forest":
+    if name not in ("random_survival_forest", "RSF"):
         assert np.corrcoef(risk, survival[:, 2])[0, 1] <= 0
     assert set(model.predict_group(x)) <= {"high", "low"}
     weights = model.selected_features()
@@ -62,7 +67,7 @@ def test_contract(name, fitted, test):
     np.testing.assert_array_equal(model.predict(x[model.features_in_]), risk)
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_row_order_and_other_columns_do_not_matter(name, fitted, train, test):
     x, y = train
     order = np.random.default_rng(0).permutation(len(x))
@@ -80,7 +85,7 @@ def test_affine_rescaling_of_columns_does_not_matter(name, fitted, train, test):
     np.testing.assert_allclose(model.predict(rescaled(test[0])), fitted[name].predict(test[0]), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_frozen_predicts_as_live_and_threads_do_not_matter(name, fitted, train, test, tmp_path):
     model = fitted[name]
     save_model(model, tmp_path / "a", {"study": "test"})
@@ -164,7 +169,7 @@ def test_registry_refuses_unknown_names():
     assert make_model("gene_index", {"screen_p": 0.1}, 7).get_params()["random_state"] == 7
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_clone(name):
     from sklearn.base import clone
 
@@ -246,9 +251,14 @@ def test_permutation_importance_finds_the_killers(train):
     }
 
 
-@pytest.mark.parametrize("name", [name for name in MODEL_NAMES if name in Models.model_fields])
+@pytest.mark.parametrize("name", [*NAMES, "logistic_1y"])
 def test_settings_of_the_study_are_parameters_of_the_model(name: str) -> None:
-    settings = getattr(Models(), name).model_dump()
+    cohort = {
+        "role": "training",
+        "source": {"type": "tables", "expression": "e", "clinical": "c", "clinical_id": "id", "scale": "log2"},
+        "clinical": {"os_time": {"column": "t", "unit": "days"}, "os_event": {"column": "e"}},
+    }
+    settings = load_study({"study": "s", "title": "t", "cohorts": {"A": cohort}}).model_parameters(name)
     assert set(settings) <= set(parameter_names(name))
     model = make_model(name, settings, seed=1)
     assert {key: model.get_params()[key] for key in settings} == settings

@@ -5,8 +5,27 @@ from __future__ import annotations
 import pandas as pd
 
 from amlprognosis.study import Study
+from amlprognosis.study.names import is_grid
 
 NOTE_COLUMNS = ["source", "item", "note"]
+
+
+def _refused(folds: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Fits that were refused; members of the grid that share a reason (their selector's) share a line."""
+    counts = folds.groupby(["model", "reason"], sort=True).size().reset_index(name="fits")
+    grid = counts["model"].map(is_grid).to_numpy(dtype=bool)
+    rows = [
+        ("cross-validation", str(row.model), f"not fitted in {_folds(row.fits)}: {row.reason}")
+        for row in counts[~grid].itertuples()
+    ]
+    for (reason, fits), part in counts[grid].groupby(["reason", "fits"], sort=True):
+        names = ", ".join(part["model"]) if len(part) <= 3 else f"{len(part)} members of the grid"
+        rows.append(("cross-validation", names, f"not fitted in {_folds(fits)}: {reason}"))
+    return rows
+
+
+def _folds(count: int) -> str:
+    return "1 fold" if count == 1 else f"{count} folds"
 
 
 def note_table(
@@ -38,11 +57,12 @@ def note_table(
     if not study.validation:
         rows.append(("validation", "all models", "no validation cohort: cross-validation cannot show transport"))
     rows += [("design", str(row.item), str(row.note)) for row in design.itertuples() if row.level == "warning"]
-    for (model, reason), part in folds.groupby(["model", "reason"], sort=True):
-        rows.append(("cross-validation", str(model), f"not fitted in {len(part)} folds: {reason}"))
+    rows += _refused(folds)
     rows += [(row.source, row.item, row.note) for row in validation.itertuples()]
     rows += [
-        ("leaderboard", row.model, row.note) for row in board.itertuples() if isinstance(row.note, str) and row.note
+        ("leaderboard", row.model, row.note)
+        for row in board.itertuples()
+        if isinstance(row.note, str) and row.note and row.kind != "combination"
     ]
     for row in sizes[sizes["verdict"] != "enough"].itertuples():
         text = (

@@ -11,7 +11,6 @@ from amlprognosis.report.theme import (
     BLUE,
     GREEN,
     GREY,
-    LIGHT,
     ORANGE,
     PURPLE,
     VERMILLION,
@@ -26,6 +25,7 @@ from amlprognosis.report.theme import (
 from amlprognosis.study import Study
 
 STEP = 15
+PALE = "#aab0b9"
 OWN, OUT, NESTED = "On its own training patients", "Cross-validated", "Best of the grid, chosen in inner folds"
 COHORT_COLORS = (VERMILLION, GREEN, PURPLE, ORANGE)
 
@@ -57,7 +57,7 @@ def figure_grid(tables: Tables, study: Study) -> Panel:
     grid = grid.reset_index(drop=True)
     validation = tables.get("validation")
     names = {cohort: study.cohort_label(cohort) for cohort in study.validation}
-    colors = {OWN: LIGHT, OUT: BLUE} | dict(zip(names.values(), COHORT_COLORS * 5, strict=False))
+    colors = {OWN: PALE, OUT: BLUE} | dict(zip(names.values(), COHORT_COLORS * 5, strict=False))
     place = {model: line for line, model in enumerate(grid["model"])}
     points, spans = [], []
     for row in grid.to_dict("records"):

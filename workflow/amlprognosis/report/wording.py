@@ -66,9 +66,9 @@ def verdict(study: Study, tables: Tables) -> list[Statement]:
     model = main_model(study)
     found += _cross_validated(study, tables, model)
     found += _added_value(study, tables, model)
-    found += _grid(study, tables)
     found += _validated(study, tables, model)
     found += _against_chance(tables, model)
+    found += _grid(study, tables)
     found += _cells(study, tables)
     found += _size(tables, model)
     return found

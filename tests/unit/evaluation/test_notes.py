@@ -1,0 +1,41 @@
+"""What a run warns about: nothing lost, nothing said a hundred times."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from amlprognosis.evaluation.notes import note_table
+from amlprognosis.study import load_study
+
+
+def test_members_of_the_grid_share_a_line():
+    cohort = {
+        "role": "training",
+        "source": {"type": "tables", "expression": "e", "clinical": "c", "clinical_id": "id", "scale": "log2"},
+        "clinical": {"os_time": {"column": "t", "unit": "days"}, "os_event": {"column": "e"}},
+    }
+    study = load_study({"study": "s", "title": "t", "cohorts": {"A": cohort}})
+    members = ["CoxBoost + RSF", "CoxBoost + Ridge", "CoxBoost + GBM", "CoxBoost + Lasso"]
+    folds = pd.DataFrame(
+        [(model, 1, fold, "selector CoxBoost keeps 1 of 9 genes") for model in members for fold in (1, 2)]
+        + [("Lasso", 1, 1, "no gene"), ("eln", 1, 1, "no risk group")],
+        columns=["model", "repeat", "fold", "reason"],
+    )
+    board = pd.DataFrame(
+        {"model": ["Lasso", "gene_index"], "kind": ["combination", "model"], "note": ["told in grid.tsv", "told here"]}
+    )
+    sizes = pd.DataFrame({"verdict": ["enough"]})
+    cohorts = pd.DataFrame({"cohort": ["A"], "adaptation": ["none"], "events": [120]})
+    design = pd.DataFrame({"level": [], "item": [], "note": []})
+    validation = pd.DataFrame({"source": [], "item": [], "note": []})
+    table = note_table(study, cohorts, design, folds, validation, board, sizes)
+    said = [tuple(row) for row in table.to_numpy()]
+    assert (
+        "cross-validation",
+        "4 members of the grid",
+        "not fitted in 2 folds: selector CoxBoost keeps 1 of 9 genes",
+    ) in said
+    assert ("cross-validation", "Lasso", "not fitted in 1 fold: no gene") in said
+    assert ("cross-validation", "eln", "not fitted in 1 fold: no risk group") in said
+    assert ("leaderboard", "gene_index", "told here") in said
+    assert not [row for row in said if row[2] == "told in grid.tsv"]

@@ -2,7 +2,7 @@
 
 Rows come in *descending* order of time, so that a risk set is a prefix. Trees are exact: every column is sorted once
 for all folds and trees, and a tree carries the sorted rows of its bag down to its nodes. On cohorts of hundreds of
-patients that is cheaper than histograms, whose bins are more than the rows of a node.
+patients that takes about as long as histograms, whose bins are more than the rows of a node.
 """
 
 from __future__ import annotations

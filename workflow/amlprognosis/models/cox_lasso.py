@@ -68,7 +68,7 @@ class _Part:
             self.beta,
             self.room,
         )
-        self.previous, self.stopped = float(lambdas[done - 1]), done < lambdas.size
+        self.previous, self.stopped = float(lambdas[max(done - 1, 0)]), done < lambdas.size
         return betas[:done], logliks[:done]
 
     def standardized(self, inner: np.ndarray) -> np.ndarray:

@@ -56,7 +56,8 @@ def _information(x, risk, hazard, closing, size, rows, weight, out):
 def path(x, inside, deaths, closing, all_deaths, all_closing, lambdas, tolerance, theta):
     """Fit along lambdas from warm start ``theta`` (r,), changed in place; x is (n, r).
 
-    Returns coefficients (k, r) and log likelihoods of the patients inside and of all (k, 2).
+    Returns coefficients (k, r), log likelihoods of the patients inside and of all (k, 2), and how many are done: fewer
+    when a fit is out of the range of floats.
     """
     n, r = x.shape
     size = 0.0
@@ -127,15 +128,16 @@ def path(x, inside, deaths, closing, all_deaths, all_closing, lambdas, tolerance
             thetas[place, k] = theta[k]
         logliks[place, 0] = loglik
         logliks[place, 1] = breslow(eta, everyone, all_deaths, all_closing, spare[0], spare[1], spare[2])
-    return thetas, logliks
+        if not (math.isfinite(logliks[place, 0]) and math.isfinite(logliks[place, 1])):
+            return thetas, logliks, place
+    return thetas, logliks, lambdas.size
 
 
 class _Part:
     """Some patients of a cohort, in coordinates of at most their number, and a path that is fitted piece by piece."""
 
-    stopped = False
-
     def __init__(self, cohort: Cohort, inside: np.ndarray, tolerance: float):
+        self.stopped = False
         self.cohort, self.tolerance = cohort, float(tolerance)
         self.inside = inside.astype(np.float64)
         self.deaths = cohort.deaths * self.inside
@@ -148,7 +150,7 @@ class _Part:
     def run(self, lambdas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Go on along ``lambdas``; gives coefficients in the part's coordinates and log likelihoods."""
         cohort = self.cohort
-        return path(
+        thetas, logliks, done = path(
             self.x,
             self.inside,
             self.deaths,
@@ -159,6 +161,8 @@ class _Part:
             self.tolerance,
             self.theta,
         )
+        self.stopped = done < lambdas.size
+        return thetas[:done], logliks[:done]
 
     def standardized(self, inner: np.ndarray) -> np.ndarray:
         """Coefficients (k, p) of the cohort's columns."""

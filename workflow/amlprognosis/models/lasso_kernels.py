@@ -195,7 +195,8 @@ def path(
     solves the quadratic approximation of the partial likelihood. Its Hessian is kept for several penalties while
     the gradient is exact: the fixed point is the solution, whatever the age of the Hessian.
 
-    Returns coefficients (k, p), log likelihoods of the patients inside and of all (k, 2), and how many are done.
+    Returns coefficients (k, p), log likelihoods of the patients inside and of all (k, 2), and how many are done: fewer
+    when a fit has more than ``max_active`` coefficients, explains nearly everything, or is out of the range of floats.
     """
     p, n = x.shape
     size = 0.0
@@ -307,6 +308,8 @@ def path(
                 nonzero += 1
         logliks[step, 0] = loglik
         logliks[step, 1] = breslow(eta, everyone, all_deaths, all_closing, spare[0], spare[1], spare[2])
+        if not (math.isfinite(logliks[step, 0]) and math.isfinite(logliks[step, 1])):
+            return betas, logliks, step
         # A saturated fit (all of the null deviance explained) has no finite end.
         if nonzero > max_active or loglik > null * 0.01:
             return betas, logliks, step + 1

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from amlprognosis.errors import InputError
 from amlprognosis.models.learners.base import run_threads
 from amlprognosis.models.penalized_cohort import Cohort, saturated
 
@@ -73,8 +74,18 @@ class Part(Protocol):
         """Coefficients (k, p) of the cohort's columns."""
 
 
+def separation() -> InputError:
+    """Make the error of a path that cannot even begin."""
+    return InputError(
+        "mandatory columns separate deaths from survivors (in a fold, if not in all patients): the fit has no finite "
+        "end; name fewer of them"
+    )
+
+
 def path_of(part: Part, cohort: Cohort, lambdas: np.ndarray, inner: np.ndarray, loglik: np.ndarray) -> LassoPath:
     """Put what a part's :meth:`run` gave on the scale of the input columns."""
+    if len(inner) == 0:
+        raise separation()
     coefficients = part.standardized(inner) / cohort.scale
     return LassoPath(lambdas[: len(inner)], coefficients, loglik, part.null, (coefficients != 0).sum(axis=1))
 
@@ -104,6 +115,8 @@ def cross_validate(
         inner.append(results[0][0])
         logliks.append(results[0][1][:, 0])
         size = len(logliks[-1])
+        if start == 0 and min(len(loglik) for _, loglik in results) == 0:
+            raise separation()
         deviance = np.empty((len(folds), size))
         for row, (_, loglik) in enumerate(results[1:]):
             gap = 2 * (best[0] - loglik[:, 1] - best[row + 1] + loglik[:, 0]) / weights[row]

@@ -52,6 +52,13 @@ class _Penalized(LinearLearner):
     def _folds(self, event: np.ndarray) -> np.ndarray:
         return stratified_folds(event, self.n_folds, np.random.default_rng(self.random_state))
 
+    def _came_to(self, penalty: float) -> None:
+        """Take the end of a path that did not reach the fixed penalty."""
+        self.notes_.append(
+            f"penalty {self.penalty_:g} is too small for these patients: the path ended at {penalty:.3g}"
+        )
+        self.penalty_ = float(penalty)
+
     def _keep(self, found: LassoCV | None, at: int) -> None:
         if found is None:
             self.__dict__.pop("path_", None)
@@ -89,7 +96,7 @@ class _Sparse(_Penalized):
         cohort = Cohort(x, time, event)
         factor = self._factor(cohort)
         lambdas = self._lambdas(cohort, alpha, factor)
-        limit = p if p <= n else n
+        limit = p if p <= n else 2 * n
         if self.penalty is None:
             found = elastic_net_cv(
                 cohort, lambdas, self._folds(event), alpha, factor, 1e-12, limit, 1e-10, PATIENCE, None, self.n_jobs
@@ -108,10 +115,7 @@ class _Sparse(_Penalized):
             steps = np.append(lambdas[lambdas > self.penalty_], self.penalty_)
             path = solve_path(cohort, steps, alpha, factor, 1e-8, 4 * n)
             if path.lambdas[-1] != self.penalty_:
-                self.notes_.append(
-                    f"penalty {self.penalty_:g} is too small for {n} patients: the path ended at {path.lambdas[-1]:.3g}"
-                )
-                self.penalty_ = float(path.lambdas[-1])
+                self._came_to(path.lambdas[-1])
             start = path.coefficients[-1]
         exact = solve_path(cohort, np.array([self.penalty_]), alpha, factor, EXACT, 4 * n, start)
         self._set_linear(exact.coefficients[0], cohort.mean)
@@ -193,7 +197,7 @@ class ElasticNet(_Sparse):
     Notes
     -----
     If cross-validation prefers the empty model, the sparsest other one of the path is taken, and ``notes_`` says so.
-    With more columns than patients the path ends at as many coefficients as patients.
+    With more columns than patients the path ends at twice as many coefficients as patients.
     """
 
     def __init__(
@@ -294,10 +298,8 @@ class Ridge(_Penalized):
     def _fit(self, x: np.ndarray, time: np.ndarray, event: np.ndarray) -> None:
         self._check_parameters()
         cohort = Cohort(x, time, event)
-        if not cohort.columns.any():
-            raise InputError("every column is constant: there is nothing to learn from")
+        lambdas = self._lambdas(cohort, 0.0, np.ones(x.shape[1]))
         if self.penalty is None:
-            lambdas = self._lambdas(cohort, 0.0, np.ones(x.shape[1]))
             found = ridge_cv(
                 cohort, lambdas, self._folds(event), tolerance=EXACT, patience=RIDGE_PATIENCE, n_jobs=self.n_jobs
             )
@@ -308,5 +310,8 @@ class Ridge(_Penalized):
         else:
             self._keep(None, 0)
             self.penalty_ = float(self.penalty)
-            coefficients = solve_ridge(cohort, np.array([self.penalty_]), EXACT).coefficients[0]
+            path = solve_ridge(cohort, np.append(lambdas[lambdas > self.penalty_], self.penalty_), EXACT)
+            coefficients = path.coefficients[-1]
+            if path.lambdas[-1] != self.penalty_:
+                self._came_to(path.lambdas[-1])
         self._set_linear(coefficients, cohort.mean)

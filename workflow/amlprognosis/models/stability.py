@@ -60,7 +60,7 @@ def stability_frequencies(
     """
     cohort = Cohort(x, time, event)
     p = len(cohort.columns)
-    q = max(2, int(np.sqrt(0.8 * p))) if q is None else q
+    q = min(p, max(2, int(np.sqrt(0.8 * p)))) if q is None else q
     for name, value, most in (("n_pairs", n_pairs, 10**6), ("q", q, p)):
         if not isinstance(value, Integral) or not 1 <= value <= most:
             raise InputError(f"{name} must be a whole number from 1 to {most}, got {value!r}")

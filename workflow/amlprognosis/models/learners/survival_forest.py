@@ -180,7 +180,7 @@ class SurvivalForest(SurvivalLearner):
             self.oob_risk_[never] = self._risk(x[never])
             self.notes_.append(f"every tree drew {never.sum()} of {never.size} patients: their OOB risk is in-sample")
         self.oob_score_ = _concordance(time, event, self.oob_risk_)
-        if not harrell_concordance(time, event, self.oob_risk_).index >= 0:
+        if math.isnan(harrell_concordance(time, event, time).index):
             self.notes_.append("no two patients can be compared: the OOB concordance is undefined and set to 0.5")
         self.feature_importances_ = np.zeros(x.shape[1])
         for j in np.flatnonzero(held_out.shift.any(axis=1)):

@@ -294,8 +294,13 @@ def path(
                 stale = True
                 for s in range(n_members):
                     b[s] = 0.5 * (b[s] + old[s])
+            nonzero = 0
             for s in range(n_members):
                 beta[members[s]] = b[s]
+                if b[s] != 0.0:
+                    nonzero += 1
+            if n_members == room and nonzero > max_active:
+                break
             for j in range(p):
                 if wanted[j]:
                     slopes[j] = _derivative(x, j, gradient) / size

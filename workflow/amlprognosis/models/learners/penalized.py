@@ -33,6 +33,7 @@ class _Penalized(LinearLearner):
     penalty: float | None
     random_state: int
     n_jobs: int
+    penalty_: float
 
     def _check_parameters(self) -> None:
         for name, least in (("n_folds", 2), ("n_lambda", 2)):

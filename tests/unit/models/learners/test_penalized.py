@@ -125,6 +125,7 @@ def test_mandatory_columns():
     assert fit.notes_ == ["mandatory columns [9] are constant and have coefficient 0"]
     only = Lasso(mandatory=[8], penalty=1e-3).fit(x, y).coef_
     assert (only != 0).sum() > 5
+    assert np.flatnonzero(Lasso(mandatory=[8], penalty=10.0).fit(x, y).coef_).tolist() == [8]
     x[:, 8] = -time
     with pytest.raises(InputError, match="mandatory columns separate deaths"):
         Lasso(mandatory=[8]).fit(x, y)

@@ -106,7 +106,7 @@ class _Sparse(_Penalized):
             self._keep(found, at)
             start = found.path.coefficients[at]
         else:
-            if self.penalty >= lambdas[0]:
+            if self.penalty >= lambdas[0] and factor.all():
                 raise InputError(
                     f"penalty {self.penalty:g} keeps no column; the first one enters below {lambdas[0]:.4g}: "
                     "take a smaller penalty, or leave it to cross-validation"

@@ -69,6 +69,12 @@ def test_report_and_tables_are_there(one_core: Path) -> None:
     judged = board["c_harrell"].notna()
     assert board.loc[judged, "c_harrell"].between(0, 1).all()
     assert board.loc[~judged, "note"].str.len().gt(0).all(), "a model without a figure says why"
+    grid = read_table(one_core / "tables" / "grid.tsv").set_index("model")
+    assert len(grid) == 5
+    assert grid.loc["CoxBoost[n_steps=1] + Ridge", "fits_failed"] == 6
+    assert "keeps 1 of" in grid.loc["CoxBoost[n_steps=1] + Ridge", "reason"]
+    assert board.loc["best_of_grid", "kind"] == "procedure"
+    assert {"c_best", "c_nested", "optimism"} <= set(read_table(one_core / "tables" / "grid_summary.tsv")["item"])
     assert set(read_table(one_core / "tables" / "validation.tsv")["cohort"]) == {"ARRAY", "TABLES"}
     for cohort in ("ARRAY", "TABLES"):
         flow = read_table(one_core / "tables" / "flow.tsv")
@@ -92,7 +98,7 @@ def test_a_second_run_has_nothing_to_do(one_core: Path) -> None:
 def test_rule_graph_of_the_report_is_snakemakes(one_core: Path) -> None:
     run = snakemake(one_core.parents[1], "--rulegraph", "dot")
     names = {
-        number: re.sub("^fit_.*", "fit", name) for number, name in re.findall(r'(\d+)\[label = "(\w+)"', run.stdout)
+        number: re.sub("^fit_.*", "fit", name) for number, name in re.findall(r'(\d+)\[label = "([\w-]+)"', run.stdout)
     }
     edges = {(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", run.stdout)}
     assert {(a, b) for a, b in edges if a != b and b not in ("study", "all")} == set(workflow_edges(load_study(MINI)))

@@ -92,6 +92,10 @@ def workflow_edges(study: Study) -> list[tuple[str, str]]:
         ("design", "compare"), ("build_cohort", "compare"), ("crossvalidate", "compare"), ("index", "compare"),
         ("describe", "notes"), ("design", "notes"), ("crossvalidate", "notes"), ("leaderboard", "notes"),
     ]  # fmt: skip
+    if study.models.grid_run:
+        users = ("leaderboard", "index", "compare", "notes")
+        edges += [("design", "crossvalidate_grid"), *(("crossvalidate_grid", user) for user in users)]
+        edges.append(("leaderboard", "compare"))
     tables = ["describe", "leaderboard", "index", "compare", "controls", "notes"]
     if study.validation:
         edges += [

@@ -17,6 +17,7 @@ from amlprognosis.study.modelling import CrossValidation, Evaluation, Features, 
 from amlprognosis.study.names import horizon_model, is_grid, model_slug, parse_grid_name
 
 GRID = "grid-"
+FEWEST_OF_A_GROUP = 8
 
 
 class Study(Section):
@@ -95,11 +96,19 @@ class Study(Section):
         return (item.label if item else "") or name
 
     def groups(self) -> dict[str, list[str]]:
-        """Models to run by group; one job is a group and a repeat. The grid's groups share a selector."""
+        """Models to run by group; one job is a group and a repeat.
+
+        Members of the grid behind the same selector are a group; selectors with few members share one, because a job's
+        start costs more than their fits.
+        """
         found: dict[str, list[str]] = {}
         for name in self.models.run:
             found.setdefault(_group(name), []).append(name)
-        return found
+        merged: dict[str, list[str]] = {}
+        for group, names in found.items():
+            small = group.startswith(GRID) and len(names) < FEWEST_OF_A_GROUP
+            merged.setdefault(f"{GRID}few" if small else group, []).extend(names)
+        return merged
 
     def grid_groups(self) -> list[str]:
         """Names of the groups that belong to the grid."""

@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: run study report realdata test lint format docs lock clean
+.PHONY: run study report realdata bench test lint format docs lock clean
 
 run: $(INSTALLED)  ## the demo study -> results/demo/report.html
 	$(SNAKEMAKE)
@@ -18,8 +18,12 @@ study: $(INSTALLED)  ## another study: make study STUDY=path/to/study.yaml
 report: $(INSTALLED)  ## Snakemake's own report of a finished study
 	$(SNAKEMAKE) --configfile $(STUDY) --report results/$$($(BIN)/amlprognosis name $(STUDY))/snakemake-report.html
 
-realdata: $(INSTALLED)  ## real cohorts from ../shared -> results/tcga_bullinger/report.html
+realdata: $(INSTALLED)  ## real cohorts from ../shared -> results/tcga_bullinger, results/tcga_bullinger_all101
 	$(SNAKEMAKE) --configfile tests/workflow/tcga_bullinger.yaml
+	$(SNAKEMAKE) --configfile tests/workflow/all101.yaml
+
+bench: $(INSTALLED)  ## speed, as ratios in one run; R's figures where R is installed
+	$(BIN)/python -m benchmarks --out benchmarks/RESULTS.md
 
 test: $(INSTALLED)  ## all tests
 	$(BIN)/python -m pytest -n $${PYTEST_WORKERS:-2} --dist loadgroup

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from amlprognosis.errors import InputError
-from amlprognosis.models.base import _step_values, as_outcome
+from amlprognosis.models.base import as_outcome
 from amlprognosis.models.learners.survival_forest import SurvivalForest
 from amlprognosis.models.screened import BLOCKS, ForestMixin, ScreenedModel
 
@@ -91,9 +91,3 @@ class RandomSurvivalForest(ForestMixin, ScreenedModel):
     def predict_survival(self, X: pd.DataFrame, times_days: Sequence[float]) -> np.ndarray:
         """Survival probability (n, len(times_days)): mean over trees of the leaves' Kaplan-Meier curves."""
         return self.forest_.survival(self._design(X), times_days)
-
-
-def _step_values_rows(times: np.ndarray, rows: np.ndarray, at: Sequence[float]) -> np.ndarray:
-    """Evaluate one step function per row of ``rows`` (n, len(times)), 0 before the first time."""
-    position = _step_values(times, np.arange(1, times.size + 1), at).astype(int)
-    return np.column_stack([np.zeros(len(rows)), rows])[:, position]

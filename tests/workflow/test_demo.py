@@ -13,7 +13,7 @@ from amlprognosis.demo.simulate import simulate
 from amlprognosis.evaluation.crossvalidate import crossvalidate
 from amlprognosis.evaluation.design import make_design
 from amlprognosis.evaluation.freeze import apply_models, freeze
-from amlprognosis.evaluation.inputs import KINDS, OUTCOME, model_factory, read_frozen
+from amlprognosis.evaluation.inputs import OUTCOME, model_factory, read_frozen
 from amlprognosis.evaluation.leaderboard import leaderboard, validation_table
 from amlprognosis.normalize.assemble import assemble_cohort, frozen_reference
 from amlprognosis.normalize.harmonize import adapt, validation_features
@@ -47,7 +47,7 @@ def test_demo_recovers_its_planted_truth(tmp_path: Path, monkeypatch: pytest.Mon
     models = ["gene_index", "age"]
     horizons = study.evaluation.horizons_years
     run = crossvalidate(features, outcome, design.folds, models, make, 1, horizons, study.seed)
-    board = leaderboard(run.predictions, outcome, horizons, 100, study.seed, KINDS)
+    board = leaderboard(run.predictions, outcome, horizons, 100, study.seed)
     for name in models:
         freeze(study, name, make, features, outcome, tmp_path / "models" / name)
     validated = []
@@ -57,7 +57,7 @@ def test_demo_recovers_its_planted_truth(tmp_path: Path, monkeypatch: pytest.Mon
         folders = [tmp_path / "models" / model for model in models]
         outcomes = {name: cohorts[name].obs}
         validated.append(
-            validation_table(apply_models(study, name, adapted, folders)[0], outcomes, horizons, 100, study.seed, KINDS)
+            validation_table(apply_models(study, name, adapted, folders)[0], outcomes, horizons, 100, study.seed)
         )
     validation = pd.concat(validated)
     index = index_table(read_frozen(tmp_path / "models" / "gene_index"), {}, {n: s.genes for n, s in sets.items()})

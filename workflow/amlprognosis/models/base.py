@@ -65,7 +65,7 @@ def check_outcome(y: Any, n_patients: int | None = None) -> tuple[np.ndarray, np
     if n_patients is not None and time.size != n_patients:
         raise InputError(f"{n_patients} patients in the features, {time.size} in the outcome")
     if time.size < 2:
-        raise InputError(f"{time.size} patient: a model needs at least 2")
+        raise InputError(f"{time.size} patient (n_samples = {time.size}): a model needs at least 2")
     for bad, words in (
         (~np.isfinite(time), "missing or infinite"),
         (np.nan_to_num(time, nan=1.0) <= 0, "zero or negative"),

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.cases import CASES, available
-from benchmarks.measure import Row, markdown
+from benchmarks.measure import Found, markdown
 
 
 def main() -> int:
@@ -21,18 +21,18 @@ def main() -> int:
     unknown = [name for name in words.cases if name not in CASES]
     if unknown:
         parser.error(f"{unknown[0]!r} is no case; known are {', '.join(CASES)}")
-    rows: list[Row] = []
+    found: list[Found] = []
     for name in words.cases or CASES:
         if not available(name):
             print(f"{name}: left out, its data (../shared) are not there")
             continue
         print(f"{name} ...", flush=True)
-        rows += CASES[name](words.repeats, words.threads)
-    table = markdown(rows, words.repeats)
+        found.append(CASES[name](words.repeats, words.threads))
+    table = markdown(found, words.repeats)
     print(f"\n{table}")
     if words.out:
         words.out.write_text(table, encoding="utf-8")
-    return 1 if any(row.met is False for row in rows) else 0
+    return 1 if any(row.met is False for part in found for row in part.rows) else 0
 
 
 if __name__ == "__main__":

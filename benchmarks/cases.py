@@ -25,7 +25,7 @@ from amlprognosis.models.cox_lasso import stratified_folds
 from amlprognosis.models.families import make_learner
 from amlprognosis.study.names import SETS, parse_grid_name
 from benchmarks.data import Cohort, simulated, w1
-from benchmarks.measure import ROOT, Row, median_seconds, run_r
+from benchmarks.measure import ROOT, Found, Row, median_seconds, run_r
 
 NAN = float("nan")
 # Measured once with R 4.2.2 on a machine of this class, one thread (../shared/PEERS.md).
@@ -42,7 +42,7 @@ R_BULLINGER = {
 }  # fmt: skip
 
 
-def screen(repeats: int, threads: int) -> list[Row]:
+def screen(repeats: int, threads: int) -> Found:
     """Univariate Cox screen, 20,000 genes x 300 patients."""
     cohort = simulated(300, 20_000)
     peer = run_r("screen.R", {"n": 300, "p": 20_000}) or {"seconds": 2.35}
@@ -53,10 +53,10 @@ def screen(repeats: int, threads: int) -> list[Row]:
         target = "<= 0.25 s, 10x" if count >= 2 else ""
         what = f"univariate Cox, 20,000 x 300, {count} thread(s)"
         rows.append(Row(what, seconds, "R coxph.fit loop", peer["seconds"], target, met))
-    return rows
+    return Found(rows)
 
 
-def forest(repeats: int, threads: int) -> list[Row]:
+def forest(repeats: int, threads: int) -> Found:
     """Random survival forest of 1,000 trees."""
     from sksurv.ensemble import RandomSurvivalForest
 
@@ -84,7 +84,7 @@ def forest(repeats: int, threads: int) -> list[Row]:
             seconds = median_seconds(lambda: ours(threads), repeats)
             what = f"survival forest, 1,000 trees, {n} x {p}, {threads} threads"
             rows.append(Row(what, seconds, "R ranger", ranger.get("threads2", NAN)))
-    return rows
+    return Found(rows)
 
 
 def _grid_once(
@@ -126,7 +126,7 @@ def _family(key: str) -> str:
     return "Enet" if name.startswith("Enet") else name
 
 
-def grid(repeats: int, threads: int) -> list[Row]:
+def grid(repeats: int, threads: int) -> Found:
     """The 101 members on workload W1, one fit each."""
     train, other = w1("tcga"), w1("bullinger")
     outside = pd.DataFrame(other.x, columns=[f"expression:{g}" for g in other.genes])
@@ -146,15 +146,14 @@ def grid(repeats: int, threads: int) -> list[Row]:
         by_family[_family(key)] += taken
     for family in sorted(by_family, key=lambda name: -by_family[name]):
         rows.append(Row(f"- {family} in it, 1 thread", by_family[family], "R", R_FAMILY_SECONDS.get(family, NAN)))
-    print("\nC in Bullinger 2004 (66 deaths: differences of 0.03 are noise), ours and R's:")
-    for name, theirs in R_BULLINGER.items():
-        print(f"  {name:20s} {found.get(name, NAN):.3f} {theirs:.3f}")
+    lines = ["C in Bullinger 2004 (66 deaths: differences of 0.03 are noise), ours and R's (PEERS.md):"]
+    lines += [f"  {name:20s} {found.get(name, NAN):.3f} {theirs:.3f}" for name, theirs in R_BULLINGER.items()]
     values = np.array(list(found.values()))
-    print(f"  all {len(values)}: median {np.median(values):.3f} (R 0.518), best {values.max():.3f} (R 0.600)")
-    return rows
+    lines.append(f"  all {len(values)}: median {np.median(values):.3f} (R 0.518), best {values.max():.3f} (R 0.600)")
+    return Found(rows, lines)
 
 
-def quality(repeats: int, threads: int) -> list[Row]:
+def quality(repeats: int, threads: int) -> Found:
     """Cross-validated C of each family on W1 beside its peer's, on the same folds; no speed."""
     del repeats, threads
     cohort = w1("tcga")
@@ -162,15 +161,15 @@ def quality(repeats: int, threads: int) -> list[Row]:
     rng = np.random.default_rng(11)
     folds = {f"r{k}": stratified_folds(cohort.event, 5, rng) for k in range(3)}
     peers = _r_risks(cohort, folds) | _sksurv_risks(cohort, y, folds)
-    print("\nC, 5 folds x 3 on W1 (genes screened on all patients: optimistic for everybody), ours and the peer's:")
+    lines = ["C, 5 folds x 3 on W1 (genes screened on all patients: optimistic for everybody), ours and the peer's:"]
     for name in SETS["ten"] + ("Enet[alpha=0.1]", "Enet[alpha=0.9]"):
         term = parse_grid_name(name).learner
         own = _held_out(lambda seed, term=term: make_learner(term, {}, seed), cohort, y, folds)
         line = f"  {name:16s} {_c(own, cohort, folds):.3f}"
         for peer in (key for key in peers if key[0] == name):
             line += f"   {peer[1]} {_c(peers[peer], cohort, folds):.3f}"
-        print(line, flush=True)
-    return []
+        lines.append(line)
+    return Found([], lines)
 
 
 def _held_out(make: Callable[[int], Any], cohort: Cohort, y: np.ndarray, folds: dict[str, np.ndarray]) -> np.ndarray:
@@ -232,7 +231,7 @@ def _sksurv_risks(cohort: Cohort, y: np.ndarray, folds: dict[str, np.ndarray]) -
     return {(name, "scikit-survival"): _held_out(make, cohort, y, folds) for name, make in makers.items()}
 
 
-def nested(repeats: int, threads: int) -> list[Row]:
+def nested(repeats: int, threads: int) -> Found:
     """The grid in nested cross-validation on TCGA-LAML: the jobs of the real study, from nothing."""
     del repeats
     program = Path(sys.executable).parent / "snakemake"
@@ -252,10 +251,10 @@ def nested(repeats: int, threads: int) -> list[Row]:
         memory = max(float(pd.read_csv(path, sep="\t")["max_rss"].iloc[0]) for path in tables) / 1024
     met = seconds <= 20 * 60 and memory <= 2.0
     what = f"grid of 101, nested 5 x 2 folds (5 inner), TCGA-LAML, {threads} threads, largest job {memory:.2f} GiB"
-    return [Row(what, seconds, "R recipe x 60 fits (PEERS.md)", 60 * R_GRID_SECONDS, "<= 20 min, < 2 GiB", met)]
+    return Found([Row(what, seconds, "R recipe x 60 fits (PEERS.md)", 60 * R_GRID_SECONDS, "<= 20 min, < 2 GiB", met)])
 
 
-CASES: dict[str, Callable[[int, int], list[Row]]] = {
+CASES: dict[str, Callable[[int, int], Found]] = {
     "screen": screen,
     "forest": forest,
     "grid": grid,

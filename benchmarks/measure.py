@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import time as clock
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -49,6 +49,14 @@ class Row:
     def ratio(self) -> float:
         """How many times faster than the peer."""
         return self.peer_seconds / self.seconds
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a case found: rows of the table, and lines of text below it."""
+
+    rows: list[Row]
+    lines: list[str] = field(default_factory=list)
 
 
 def median_seconds(work: Callable[[], object], repeats: int) -> float:
@@ -95,9 +103,16 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, {platform.system()}; Python {platform.python_version()}, {versions}"
 
 
-def markdown(rows: list[Row], repeats: int) -> str:
-    """Table for the documentation."""
+def markdown(found: list[Found], repeats: int) -> str:
+    """Table and text for the documentation."""
+    rows = [row for part in found for row in part.rows]
     lines = [
+        "# Benchmarks",
+        "",
+        "Written by `python -m benchmarks`. R, where it is a peer, runs on one thread unless said; a figure of PEERS.md "
+        "was measured before, on the same class of machine. The learners are checked against R's numbers in "
+        "tests/golden, so that speed is not bought with another result.",
+        "",
         f"{machine()}. Medians of {max(repeats, 3)} runs after one that is not counted.",
         "",
         "| workload | ours, s | peer | peer, s | ratio | target | met |",
@@ -110,4 +125,7 @@ def markdown(rows: list[Row], repeats: int) -> str:
             f"| {row.what} | {row.seconds:.3g} | {row.peer} | {f'{row.peer_seconds:.3g}' if known else '-'} | "
             f"{f'{row.ratio:.1f}x' if known else '-'} | {row.target} | {met} |"
         )
+    for part in found:
+        if part.lines:
+            lines += ["", "```", *part.lines, "```"]
     return "\n".join(lines) + "\n"

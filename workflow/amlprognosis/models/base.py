@@ -42,7 +42,7 @@ def check_outcome(y: Any, n_patients: int | None = None) -> tuple[np.ndarray, np
     Parameters
     ----------
     y : structured ndarray (n,)
-        Fields ``event`` and ``time`` (days).
+        Fields ``event`` and ``time`` (days); or any two fields of this kind in this order, as scikit-survival's.
     n_patients : int, optional
         Rows of the feature frame.
 
@@ -57,11 +57,14 @@ def check_outcome(y: Any, n_patients: int | None = None) -> tuple[np.ndarray, np
         If patients are fewer than 2, a time is missing, infinite or not positive, nobody died, or all times are equal.
     """
     y = np.asarray(y)
-    if y.dtype.names is None or not {"event", "time"} <= set(y.dtype.names):
+    names: tuple[str, ...] = y.dtype.names or ()
+    if {"event", "time"} <= set(names):
+        names = ("event", "time")
+    if len(names) != 2 or y.dtype[names[0]].kind != "b" or y.dtype[names[1]].kind not in "fiu":
         raise InputError(
-            "the outcome must be a structured array with fields event and time; use as_outcome(time, event)"
+            "the outcome must be a structured array of two fields, event (bool) and time; use as_outcome(time, event)"
         )
-    time, event = y["time"].astype(np.float64), y["event"].astype(bool)
+    event, time = y[names[0]].astype(bool), y[names[1]].astype(np.float64)
     if n_patients is not None and time.size != n_patients:
         raise InputError(f"{n_patients} patients in the features, {time.size} in the outcome")
     if time.size < 2:

@@ -16,6 +16,26 @@ from amlprognosis.models.preprocess import Preprocessor, shorten
 PREFIX = "expression:"
 
 
+def candidate_columns(columns: pd.Index, genes: Sequence[str] | None) -> list[str]:
+    """Columns of candidate genes; all expression columns without a list.
+
+    Raises
+    ------
+    InputError
+        If none of the genes has a column.
+    """
+    if genes is None:
+        return [f"{PREFIX}*"]
+    known = set(columns)
+    wanted = list(dict.fromkeys(f"{PREFIX}{gene}" for gene in genes))
+    if not any(name in known for name in wanted):
+        raise InputError(
+            f"none of the {len(wanted)} candidate genes has an expression column "
+            f"({shorten([name.removeprefix(PREFIX) for name in wanted], 5)}); check the gene sets' symbols"
+        )
+    return wanted
+
+
 class GeneIndex(RiskModel):
     """Sparse linear index of genes, everything learned in the training part.
 
@@ -93,22 +113,10 @@ class GeneIndex(RiskModel):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def _candidates(self, columns: pd.Index) -> list[str]:
-        if self.genes is None:
-            return [f"{PREFIX}*"]
-        known = set(columns)
-        wanted = list(dict.fromkeys(f"{PREFIX}{gene}" for gene in self.genes))
-        if not any(name in known for name in wanted):
-            raise InputError(
-                f"gene_index: none of the {len(wanted)} candidate genes has an expression column "
-                f"({shorten([name.removeprefix(PREFIX) for name in wanted], 5)}); check the gene sets' symbols"
-            )
-        return wanted
-
     def _fit(self, x: pd.DataFrame, time: np.ndarray, event: np.ndarray) -> None:
         if self.lambda_rule not in ("min", "1se"):
             raise InputError(f"gene_index: lambda_rule {self.lambda_rule!r} is not known; use min or 1se")
-        prepared = Preprocessor(self._candidates(x.columns), self.impute, self.max_missing_share)
+        prepared = Preprocessor(candidate_columns(x.columns, self.genes), self.impute, self.max_missing_share)
         z = fit_columns(prepared, x, "gene_index")
         names = np.array(prepared.features_)
         screen = univariate_cox(z, time, event, "efron", self.n_jobs)

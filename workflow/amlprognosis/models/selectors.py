@@ -99,7 +99,7 @@ class StabilitySelector(SelectorMixin, BaseEstimator):
         InputError
             If the threshold is not above 0.5, or X or y cannot be used.
         """
-        from amlprognosis.models.stability import stability_frequencies
+        from amlprognosis.models.stability import default_q, stability_frequencies
 
         if not 0.5 < self.threshold <= 1:
             raise InputError(f"Stability: threshold must lie above 0.5 and at most 1, got {self.threshold}")
@@ -110,7 +110,7 @@ class StabilitySelector(SelectorMixin, BaseEstimator):
         time, event = check_outcome(y, len(x))
         order = canonical_order(x, time, event)
         p = x.shape[1]
-        q = min(max(2, int(np.sqrt(0.8 * p))) if self.q is None else int(self.q), p)
+        q = default_q(p) if self.q is None else self.q
         self.frequencies_ = stability_frequencies(
             x[order], time[order], event[order], n_pairs=self.n_pairs, q=q, random_state=self.random_state,
             n_jobs=self.n_jobs,

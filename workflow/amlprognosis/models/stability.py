@@ -17,6 +17,11 @@ N_STEPS = 150
 TOLERANCE = 1e-8
 
 
+def default_q(p: int) -> int:
+    """Columns that count on a half-sample of ``p`` columns: sqrt(0.8 p), at least 2."""
+    return min(p, max(2, int(np.sqrt(0.8 * p))))
+
+
 def stability_frequencies(
     x: np.ndarray,
     time: np.ndarray,
@@ -60,7 +65,7 @@ def stability_frequencies(
     """
     cohort = Cohort(x, time, event)
     p = len(cohort.columns)
-    q = min(p, max(2, int(np.sqrt(0.8 * p)))) if q is None else q
+    q = default_q(p) if q is None else q
     for name, value, most in (("n_pairs", n_pairs, 10**6), ("q", q, p)):
         if not isinstance(value, Integral) or not 1 <= value <= most:
             raise InputError(f"{name} must be a whole number from 1 to {most}, got {value!r}")

@@ -15,8 +15,8 @@ from amlprognosis.errors import InputError
 from amlprognosis.models.base import as_outcome, check_outcome, fit_columns
 from amlprognosis.models.cox_kernels import univariate_cox
 from amlprognosis.models.families import make_selector
-from amlprognosis.models.gene_index import PREFIX
-from amlprognosis.models.preprocess import Preprocessor, shorten
+from amlprognosis.models.gene_index import candidate_columns
+from amlprognosis.models.preprocess import Preprocessor
 from amlprognosis.study.names import Term
 
 FEWEST = 2
@@ -100,7 +100,7 @@ class Workbench:
         self.outcome = as_outcome(time, event)
         self.parameters = parameters or {}
         self.seed, self.n_jobs = int(seed), int(n_jobs)
-        prepared = Preprocessor(_candidates(features.columns, genes), impute, max_missing_share)
+        prepared = Preprocessor(candidate_columns(features.columns, genes), impute, max_missing_share)
         values = fit_columns(prepared, features, "grid")
         names = np.array(prepared.features_)
         p = univariate_cox(values, time, event, "efron", n_jobs).p_screen
@@ -140,16 +140,3 @@ class Workbench:
         if kept.size < FEWEST:
             refused = f"selector {term} keeps {kept.size} of {len(self.names)} genes, fewer than {FEWEST}"
         return Selection(kept, [f"{term}: {note}" for note in selector.notes_], refused)
-
-
-def _candidates(columns: pd.Index, genes: Sequence[str] | None) -> list[str]:
-    if genes is None:
-        return [f"{PREFIX}*"]
-    known = set(columns)
-    wanted = list(dict.fromkeys(f"{PREFIX}{gene}" for gene in genes))
-    if not any(name in known for name in wanted):
-        raise InputError(
-            f"none of the {len(wanted)} candidate genes has an expression column "
-            f"({shorten([name.removeprefix(PREFIX) for name in wanted], 5)}); check the gene sets' symbols"
-        )
-    return wanted

@@ -202,6 +202,14 @@ def test_units_of_a_gene_do_not_matter(family, data, fitted):
     np.testing.assert_allclose(other.predict(x * scale + shift), fitted[family].predict(x), **close)
 
 
+def test_the_outcome_may_have_other_names(data, fitted):
+    """As scikit-survival's Surv.from_arrays(..., name_event="Status", name_time="Survival_in_days") makes it."""
+    other = data[1].astype([("Status", bool), ("Survival_in_days", float)])
+    np.testing.assert_array_equal(make("Ridge").fit(data[0], other).coef_, fitted["Ridge"].coef_)
+    with pytest.raises(InputError, match="structured array of two fields"):
+        make("Ridge").fit(data[0], data[1]["time"])
+
+
 # ---------------------------------------------------------------- bad input
 
 

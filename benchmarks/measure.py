@@ -109,8 +109,8 @@ def markdown(found: list[Found], repeats: int) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `python -m benchmarks`. R, where it is a peer, runs on one thread unless said; a figure of PEERS.md "
-        "was measured before, on the same class of machine. The learners are checked against R's numbers in "
+        "Written by `python -m benchmarks`. R, where it is a peer, runs on one thread unless said; figures of PEERS.md "
+        "were measured before, on the same class of machine. The learners are checked against R's numbers in "
         "tests/golden, so that speed is not bought with another result.",
         "",
         f"{machine()}. Medians of {max(repeats, 3)} runs after one that is not counted.",

@@ -136,22 +136,56 @@ def parse_term(text: str, families: Mapping[str, tuple[str, ...]] = LEARNERS) ->
     return Term(family, tuple(sorted(settings.items())))
 
 
+_CHOICES = {
+    "direction": ("both", "backward", "forward"),
+    "criterion": ("aic", "bic"),
+    "rule": ("min", "1se"),
+    "ties": ("efron", "breslow"),
+}
+# Smallest whole number, and range of other numbers (above, up to); words that may stand instead.
+_WHOLE = {
+    "n_estimators": 1, "min_samples_leaf": 1, "n_folds": 2, "max_steps": 1, "n_steps": 1, "n_components": 1,
+    "max_components": 1, "max_trees": 1, "max_depth": 1, "n_pairs": 1, "q": 1,
+}  # fmt: skip
+_RANGES = {
+    "alpha": (0.0, float("inf")), "penalty": (0.0, float("inf")), "max_features": (0.0, float("inf")),
+    "learning_rate": (0.0, 1.0), "subsample": (0.0, 1.0), "threshold": (0.5, 1.0),
+}  # fmt: skip
+_WORDS = {
+    ("RSF", "max_features"): "sqrt",
+    ("CoxBoost", "penalty"): "auto",
+    ("PLS-Cox", "n_components"): "cv",
+    ("SuperPC", "n_components"): "cv",
+    ("survival-SVM", "alpha"): "cv",
+}
+_MOST = {("SuperPC", "n_components"): 3, ("GBM", "max_depth"): 8, ("Enet", "alpha"): 1}
+
+
 def setting_fault(family: str, settings: Mapping[str, Any]) -> str | None:
     """What is wrong with settings whose keys are known, or None."""
-    choices = {
-        "direction": ("both", "backward", "forward"),
-        "criterion": ("aic", "bic"),
-        "rule": ("min", "1se"),
-        "ties": ("efron", "breslow"),
-    }
     for key, value in settings.items():
-        if key in choices and value not in choices[key]:
-            return f"{key} must be one of {', '.join(choices[key])}, got {value!r}"
-        if key not in choices and isinstance(value, str) and value not in ("auto", "cv", "sqrt"):
-            return f"{key} must be a number, got {value!r}"
-    alpha = settings.get("alpha")
-    if family == "Enet" and isinstance(alpha, (int, float)) and not 0 < alpha <= 1:
-        return f"alpha must lie above 0 and at most 1, got {alpha}; for alpha 0 use Ridge"
+        word = _WORDS.get((family, key))
+        if word is not None and value == word:
+            continue
+        if key in _CHOICES:
+            if value not in _CHOICES[key]:
+                return f"{key} must be one of {', '.join(_CHOICES[key])}, got {value!r}"
+            continue
+        instead = f" or {word}" if word else ""
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return f"{key} must be a number{instead}, got {value!r}"
+        most = _MOST.get((family, key))
+        if key in _WHOLE:
+            if value != int(value) or value < _WHOLE[key] or (most is not None and value > most):
+                upper = f" and at most {most}" if most is not None else ""
+                return f"{key} must be a whole number of at least {_WHOLE[key]}{upper}{instead}, got {value}"
+        else:
+            low, high = _RANGES[key]
+            high = min(high, most if most is not None else high)
+            if not low < value <= high:
+                upper = "" if high == float("inf") else f" and at most {high:g}"
+                ridge = "; for alpha 0 use Ridge" if (family, key) == ("Enet", "alpha") and value == 0 else ""
+                return f"{key} must lie above {low:g}{upper}{instead}, got {value}{ridge}"
     return None
 
 

@@ -176,7 +176,7 @@ def setting_fault(family: str, settings: Mapping[str, Any]) -> str | None:
             return f"{key} must be a number{instead}, got {value!r}"
         most = _MOST.get((family, key))
         if key in _WHOLE:
-            if value != int(value) or value < _WHOLE[key] or (most is not None and value > most):
+            if not isinstance(value, int) or value < _WHOLE[key] or (most is not None and value > most):
                 upper = f" and at most {most}" if most is not None else ""
                 return f"{key} must be a whole number of at least {_WHOLE[key]}{upper}{instead}, got {value}"
         else:

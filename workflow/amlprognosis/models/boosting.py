@@ -105,37 +105,47 @@ class XGBoostMixin:
         folds: np.ndarray,
         settings: dict[str, Any] | None = None,
     ) -> InnerSearch:
-        """Find the number of rounds by inner cross-validation: the least mean held-out loss within ``n_estimators``.
-
-        The search stops ``early_stopping_rounds`` after the best.
-        """
-        import xgboost
-
+        """Find the number of rounds by inner cross-validation on ``folds`` (n,)."""
         settings = settings or self._booster_parameters()
+        masks = [folds == fold for fold in np.unique(folds)]
         parts = []
-        for fold in np.unique(folds):
-            held = folds == fold
+        for held in masks:
             train, test = (
                 self._matrix(values[rows], label[rows], None if weight is None else weight[rows])
                 for rows in (~held, held)
             )
-            start = self._start(label[~held], settings)
-            parts.append((held, train, test, xgboost.Booster({**settings, **start}, [train, test])))
+            parts.append((train, test, {**settings, **self._start(label[~held], settings)}))
+        rounds, losses, margins = self._search(parts)
+        margin = np.empty(len(values))
+        for held, held_out in zip(masks, margins, strict=True):
+            margin[held] = held_out
+        return InnerSearch(rounds, losses, margin)
+
+    def _search(self, parts: list[tuple[Any, Any, dict[str, Any]]]) -> tuple[int, np.ndarray, list[np.ndarray]]:
+        """Number of rounds of the least mean held-out loss within ``n_estimators``; stops early behind the best.
+
+        ``parts`` are data to learn from, data held out, and settings. Gives the rounds, the mean losses after 1, 2, ..
+        rounds, and each part's held-out margins.
+        """
+        import xgboost
+
+        boosters = [(train, test, xgboost.Booster(settings, [train, test])) for train, test, settings in parts]
         losses: list[float] = []
         best = 0
         for step in range(self.n_estimators):
             total = 0.0
-            for _, train, test, booster in parts:
+            for train, test, booster in boosters:
                 booster.update(train, step)
                 total += float(booster.eval(test, iteration=step).rsplit(":", 1)[1])
             losses.append(total / len(parts))
             best = step if losses[step] < losses[best] else best
             if step - best >= self.early_stopping_rounds:
                 break
-        margin = np.empty(len(values))
-        for held, _, test, booster in parts:
-            margin[held] = booster.predict(test, output_margin=True, iteration_range=(0, best + 1))
-        return InnerSearch(best + 1, np.array(losses), margin)
+        margins = [
+            booster.predict(test, output_margin=True, iteration_range=(0, best + 1)).astype(np.float64)
+            for _, test, booster in boosters
+        ]
+        return best + 1, np.array(losses), margins
 
     def _grow(
         self,

@@ -211,30 +211,10 @@ class HorizonXGBoost(XGBoostMixin, HorizonModel):
 
     def _tune(self, parts: list[Part]) -> np.ndarray:
         """Number of rounds of the least mean held-out loss, and the held-out margins at it."""
-        import xgboost
-
         settings = self._booster_parameters()
-        boosters = []
-        for part in parts:
-            train, test = (xgboost.DMatrix(c.x, label=c.target, weight=c.weight) for c in (part.train, part.test))
-            boosters.append((train, test, xgboost.Booster(settings, [train, test])))
-        losses: list[float] = []
-        for step in range(self.n_estimators):
-            total = 0.0
-            for train, test, booster in boosters:
-                booster.update(train, step)
-                total += float(booster.eval(test, iteration=step).rsplit(":", 1)[1])
-            losses.append(total / len(parts))
-            if step - int(np.argmin(losses)) >= self.early_stopping_rounds:
-                break
-        self.rounds_ = int(np.argmin(losses)) + 1
-        return pooled(
-            parts,
-            [
-                booster.predict(test, output_margin=True, iteration_range=(0, self.rounds_)).astype(np.float64)
-                for _, test, booster in boosters
-            ],
-        )
+        data = [[self._matrix(*cases) for cases in (part.train, part.test)] for part in parts]
+        self.rounds_, _, margins = self._search([(train, test, settings) for train, test in data])
+        return pooled(parts, margins)
 
     def _learn(self, cases: Cases) -> None:
         self._grow(cases.x, cases.target, cases.weight)

@@ -13,22 +13,13 @@ import numpy as np
 from numba import njit
 
 from amlprognosis.models.cox_fit import combine, weighted_gram
-from amlprognosis.models.lasso_kernels import FAST, breslow, factorize, loglik_rows, solve
+from amlprognosis.models.lasso_kernels import breslow, factorize, loglik_rows, measure, predict_rows, solve
 from amlprognosis.models.learners.base import run_threads
 from amlprognosis.models.penalized_cohort import Cohort, Coordinates, checked_lambdas, closing_deaths
 from amlprognosis.models.penalized_cv import LassoCV, LassoPath, cross_validate, path_of
 
 # The Hessian is renewed when a step leaves more than this share of the gradient.
 SLOW = 0.3
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _predict(x, theta, eta):
-    for i in range(x.shape[0]):
-        total = 0.0
-        for k in range(theta.size):
-            total += x[i, k] * theta[k]
-        eta[i] = total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -60,15 +51,7 @@ def path(x, inside, deaths, closing, all_deaths, all_closing, lambdas, tolerance
     when a fit is out of the range of floats.
     """
     n, r = x.shape
-    size = 0.0
-    died = 0.0
-    sets = 0
-    for i in range(n):
-        size += inside[i]
-        died += deaths[i]
-        if closing[i] > 0.0:
-            sets += 1
-    rest = math.sqrt(tolerance * died / size)
+    size, sets, rest = measure(inside, deaths, closing, tolerance)
     thetas, logliks = np.empty((lambdas.size, r)), np.empty((lambdas.size, 2))
     eta, gradient, risk, hazard = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     everyone, spare = np.ones(n), np.empty((3, n))
@@ -78,7 +61,7 @@ def path(x, inside, deaths, closing, all_deaths, all_closing, lambdas, tolerance
         for k in range(r):
             rows[i, k] = x[i, k]
     slopes, trial, step = np.empty(r), np.empty(r), np.empty(r)
-    _predict(x, theta, eta)
+    predict_rows(x, theta, eta)
     loglik = breslow(eta, inside, deaths, closing, risk, hazard, gradient)
     combine(x, gradient, n, slopes)
     stale = True
@@ -111,7 +94,7 @@ def path(x, inside, deaths, closing, all_deaths, all_closing, lambdas, tolerance
                 for k in range(r):
                     trial[k] = theta[k] + step[k]
                     square += trial[k] * trial[k]
-                _predict(x, trial, eta)
+                predict_rows(x, trial, eta)
                 loglik = breslow(eta, inside, deaths, closing, risk, hazard, gradient)
                 if 0.5 * lam * square - loglik / size <= objective + 1e-12 * abs(objective):
                     accepted = True

@@ -92,6 +92,30 @@ def loglik_rows(eta, inside, deaths, closing):
     return out
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def measure(inside, deaths, closing, tolerance):
+    """Patients inside, risk sets in which somebody died, and the derivative per patient at which a path rests."""
+    size = 0.0
+    died = 0.0
+    sets = 0
+    for i in range(inside.size):
+        size += inside[i]
+        died += deaths[i]
+        if closing[i] > 0.0:
+            sets += 1
+    return size, sets, math.sqrt(tolerance * died / size)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def predict_rows(x, coefficients, out):
+    """Fill ``out`` (n,) with the linear predictor of each row of ``x`` (n, k)."""
+    for i in range(x.shape[0]):
+        total = 0.0
+        for k in range(coefficients.size):
+            total += x[i, k] * coefficients[k]
+        out[i] = total
+
+
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _predict(x, members, b, count, eta):
     for i in range(eta.size):
@@ -199,15 +223,7 @@ def path(
     when a fit has more than ``max_active`` coefficients, explains nearly everything, or is out of the range of floats.
     """
     p, n = x.shape
-    size = 0.0
-    died = 0.0
-    sets = 0
-    for i in range(n):
-        size += inside[i]
-        died += deaths[i]
-        if closing[i] > 0.0:
-            sets += 1
-    rest = math.sqrt(tolerance * died / size)
+    size, sets, rest = measure(inside, deaths, closing, tolerance)
     betas, logliks = np.zeros((lambdas.size, p)), np.empty((lambdas.size, 2))
     eta, gradient, risk, hazard = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     old_risk, weight, weight_sets = np.empty(n), np.empty(n), np.empty(n)

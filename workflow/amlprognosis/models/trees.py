@@ -14,18 +14,25 @@ import numpy as np
 from numba import njit
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _descend(row, root, feature, threshold, left, right):
+    """Node of the leaf that a patient's columns lead to."""
+    node = root
+    f = feature[node]
+    while f >= 0:
+        node = left[node] if row[f] <= threshold[node] else right[node]
+        f = feature[node]
+    return node
+
+
 @njit(cache=True, nogil=True)
 def _sum_values(x, roots, feature, threshold, left, right, leaf, values):
     out = np.zeros((x.shape[0], values.shape[1]))
     for root in roots:
         for i in range(x.shape[0]):
-            node = root
-            f = feature[node]
-            while f >= 0:
-                node = left[node] if x[i, f] <= threshold[node] else right[node]
-                f = feature[node]
+            at_leaf = leaf[_descend(x[i], root, feature, threshold, left, right)]
             for k in range(values.shape[1]):
-                out[i, k] += values[leaf[node], k]
+                out[i, k] += values[at_leaf, k]
     return out
 
 
@@ -35,12 +42,8 @@ def _sum_drops(x, roots, feature, threshold, left, right, leaf, start, at, drop,
     out = np.zeros((x.shape[0], n_columns + 1))
     for root in roots:
         for i in range(x.shape[0]):
-            node = root
-            f = feature[node]
-            while f >= 0:
-                node = left[node] if x[i, f] <= threshold[node] else right[node]
-                f = feature[node]
-            for step in range(start[leaf[node]], start[leaf[node] + 1]):
+            at_leaf = leaf[_descend(x[i], root, feature, threshold, left, right)]
+            for step in range(start[at_leaf], start[at_leaf + 1]):
                 out[i, column[at[step]]] += drop[step]
     return out
 

@@ -13,7 +13,7 @@ from amlprognosis.errors import InputError
 from amlprognosis.models.concordance import harrell_concordance
 from amlprognosis.models.cox_fit import combine, weighted_gram
 from amlprognosis.models.cox_lasso import stratified_folds
-from amlprognosis.models.lasso_kernels import FAST, factorize, solve
+from amlprognosis.models.lasso_kernels import FAST, factorize, predict_rows, solve
 from amlprognosis.models.learners.base import LinearLearner, run_threads
 from amlprognosis.models.penalized_cohort import Cohort, Coordinates
 
@@ -62,15 +62,6 @@ def _curve(score, first, direction, out):
         out[j] += pull
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
-def _predict(x, w, score):
-    for i in range(x.shape[0]):
-        total = 0.0
-        for k in range(w.size):
-            total += x[i, k] * w[k]
-        score[i] = total
-
-
 @njit(cache=True, nogil=True)
 def _covariance(x, out):
     """Covariance (r, r) of the columns of x (n, r), ddof 0."""
@@ -108,7 +99,7 @@ def _newton(x, first, alpha, covariance, tolerance, w):
     for k in range(r):
         rest = max(rest, abs(alpha * product[k]))
     rest *= tolerance
-    _predict(x, w, score)
+    predict_rows(x, w, score)
     loss = _loss(score, first, pull)
     for _iteration in range(200):
         combine(x, pull, n, gradient)
@@ -129,7 +120,7 @@ def _newton(x, first, alpha, covariance, tolerance, w):
             rho += residual[k] * direction[k]
         goal = 1e-4 * rho
         for _inner in range(2 * r + 10):
-            _predict(x, direction, curved)
+            predict_rows(x, direction, curved)
             _curve(score, first, curved, pull)
             combine(x, pull, n, product)
             bend = 0.0
@@ -160,7 +151,7 @@ def _newton(x, first, alpha, covariance, tolerance, w):
             for k in range(r):
                 trial[k] = w[k] + reach * step[k]
                 squared += trial[k] * trial[k]
-            _predict(x, trial, score)
+            predict_rows(x, trial, score)
             loss = _loss(score, first, pull)
             if 0.5 * squared + alpha * loss <= objective + 1e-4 * reach * slope + 1e-14 * objective:
                 break

@@ -44,7 +44,7 @@ def test_screen_is_the_same_on_any_number_of_threads():
     event = rng.random(50) < 0.6
     one, two = univariate_cox(columns, time, event, n_jobs=1), univariate_cox(columns, time, event, n_jobs=3)
     np.testing.assert_array_equal(one.beta, two.beta)
-    np.testing.assert_array_equal(one.p_lr, two.p_lr)
+    np.testing.assert_array_equal(one.lr_test, two.lr_test)
 
 
 def test_fit_flags():

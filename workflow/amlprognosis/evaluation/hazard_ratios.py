@@ -89,9 +89,7 @@ def patient_index(predictions: pd.DataFrame) -> pd.Series:
     return index.rename("index")
 
 
-def index_hazard_ratios(
-    index: pd.Series, outcome: pd.DataFrame, clinical: pd.DataFrame, cohort: str, label: str = "gene index"
-) -> pd.DataFrame:
+def index_hazard_ratios(index: pd.Series, outcome: pd.DataFrame, clinical: pd.DataFrame, cohort: str) -> pd.DataFrame:
     """Hazard ratio of the index per standard deviation, alone and adjusted for age, sex and risk group.
 
     Parameters
@@ -109,7 +107,7 @@ def index_hazard_ratios(
         cases); the terms name their unit and reference.
     """
     outcome, clinical = outcome.rename(index=str), clinical.rename(index=str).reindex(index.index)
-    blocks = [_per_sd(index).rename(f"{label}, per SD").to_frame()]
+    blocks = [_per_sd(index).rename("gene index, per SD").to_frame()]
     if "age" in clinical and clinical["age"].notna().any():
         blocks.append((clinical["age"].astype(float) / 10.0).rename("age, per 10 years").to_frame())
     if "sex" in clinical and clinical["sex"].notna().any():

@@ -12,24 +12,19 @@ import math
 import numpy as np
 from numba import njit
 
-from amlprognosis.models.concordance import Concordance, harrell_concordance
+from amlprognosis.models.concordance import harrell_concordance
 from amlprognosis.models.cox_fit import CoxFit, fit_cox, partial_likelihood
-from amlprognosis.models.cox_screen import STATUS_NAMES, UnivariateScreen, chi2_p, univariate_cox
-from amlprognosis.models.risk_sets import RiskSets, Ties, is_efron, risk_sets
+from amlprognosis.models.cox_screen import UnivariateScreen, univariate_cox
+from amlprognosis.models.risk_sets import Ties, is_efron, risk_sets
 
 __all__ = [
-    "STATUS_NAMES",
-    "Concordance",
     "CoxFit",
-    "RiskSets",
     "Ties",
     "UnivariateScreen",
     "baseline_hazard",
-    "chi2_p",
     "fit_cox",
     "harrell_concordance",
     "partial_likelihood",
-    "risk_sets",
     "univariate_cox",
 ]
 

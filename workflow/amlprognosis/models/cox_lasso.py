@@ -14,9 +14,8 @@ import numpy as np
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.lasso_kernels import loglik_rows, path, spreads
-from amlprognosis.models.penalized_cohort import Cohort, checked_lambdas, closing_deaths, saturated
+from amlprognosis.models.penalized_cohort import Cohort, checked_lambdas, closing_deaths
 from amlprognosis.models.penalized_cv import LassoCV, LassoPath, cross_validate, path_of
-from amlprognosis.models.risk_sets import risk_sets
 
 
 class _Part:
@@ -127,7 +126,6 @@ def lasso_path(
     alpha: float = 1.0,
     penalty_factor: np.ndarray | None = None,
     tolerance: float = 1e-14,
-    max_active: int | None = None,
 ) -> LassoPath:
     """Fit an elastic-net Cox model along a sequence of penalties.
 
@@ -147,13 +145,11 @@ def lasso_path(
     tolerance : float
         Rest when no coordinate's squared derivative (of the objective above), divided by the share of patients who
         died, exceeds it; about the squared error of a coefficient per standard deviation.
-    max_active : int, optional
-        Stop the path after this many nonzero coefficients. None = 4 times the patients.
 
     Returns
     -------
     LassoPath
-        Shorter than ``lambdas`` if the path was stopped.
+        Shorter than ``lambdas`` if it was stopped behind 4 times as many nonzero coefficients as patients.
 
     Raises
     ------
@@ -164,26 +160,12 @@ def lasso_path(
     _check_alpha(alpha)
     cohort = Cohort(x, time, event)
     factor = _factor(penalty_factor, len(cohort.columns))
-    return solve_path(cohort, lambdas, alpha, factor, tolerance, _limit(max_active, x))
+    return solve_path(cohort, lambdas, alpha, factor, tolerance, _limit(None, x))
 
 
 def _check_alpha(alpha: float) -> None:
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha must lie in [0, 1], got {alpha}")
-
-
-def breslow_loglik(eta: np.ndarray, time: np.ndarray, event: np.ndarray) -> np.ndarray:
-    """Breslow log partial likelihood of each column of linear predictors ``eta`` (n, k)."""
-    sets = risk_sets(time, event)
-    rows = np.ascontiguousarray(np.asarray(eta, dtype=np.float64)[sets.order].T)
-    deaths = sets.event.astype(np.float64)
-    return loglik_rows(rows, np.ones(deaths.size), deaths, closing_deaths(sets, deaths))
-
-
-def saturated_loglik(time: np.ndarray, event: np.ndarray) -> float:
-    """Breslow log partial likelihood of the saturated model: -sum d log d over tied deaths."""
-    sets = risk_sets(time, event)
-    return saturated(closing_deaths(sets, sets.event.astype(np.float64)))
 
 
 def stratified_folds(event: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
@@ -219,7 +201,6 @@ def lasso_cv(
     lambdas: np.ndarray,
     folds: np.ndarray,
     alpha: float = 1.0,
-    penalty_factor: np.ndarray | None = None,
     tolerance: float = 1e-14,
     max_active: int | None = None,
     fold_tolerance: float = 1e-10,
@@ -236,8 +217,10 @@ def lasso_cv(
     ----------
     folds : ndarray of int (n,)
         Fold of each patient. A fold without deaths has weight 0.
-    x, time, event, lambdas, alpha, penalty_factor, tolerance, max_active
+    x, time, event, lambdas, alpha, tolerance
         As for :func:`lasso_path`.
+    max_active : int, optional
+        Stop a path after this many nonzero coefficients. None = 4 times the patients.
     fold_tolerance : float
         Tolerance of the folds' fits, of which only the deviance is used.
     patience : int, optional
@@ -259,11 +242,10 @@ def lasso_cv(
     used = columns
     if fold_columns is not None:
         used = np.unique(np.concatenate([columns, *fold_columns.values()]))
-    factor = _factor(penalty_factor, x.shape[1])
     cohort = Cohort(x[:, used], time, event)
 
     def masked(kept: np.ndarray) -> np.ndarray:
-        return np.where(np.isin(used, kept), factor[used], np.inf)
+        return np.where(np.isin(used, kept), 1.0, np.inf)
 
     fold_factors = {} if fold_columns is None else {label: masked(kept) for label, kept in fold_columns.items()}
     found = elastic_net_cv(

@@ -159,7 +159,6 @@ class UnivariateScreen:
     score_test: np.ndarray
     p_score: np.ndarray
     lr_test: np.ndarray
-    p_lr: np.ndarray
     status: np.ndarray
 
     @property
@@ -230,7 +229,7 @@ def univariate_cox(
     z = np.full(n_columns, np.nan)
     finite = status == CONVERGED
     z[finite] = beta[finite] / se[finite]
-    return UnivariateScreen(beta, se, z, chi2_p(z * z), score, chi2_p(score), lr, chi2_p(lr), status)
+    return UnivariateScreen(beta, se, z, chi2_p(z * z), score, chi2_p(score), lr, status)
 
 
 @njit(cache=True, nogil=True)

@@ -3,12 +3,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from likelihoods import breslow_loglik
 from sksurv.ensemble.survival_loss import CoxPH
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import as_outcome
 from amlprognosis.models.boosting_kernels import as_forest, boosting_cohort, cox_gradient, empty_trees, grow, start_run
-from amlprognosis.models.cox_lasso import breslow_loglik, stratified_folds
+from amlprognosis.models.cox_lasso import stratified_folds
 from amlprognosis.models.learners import gradient_boosting
 from amlprognosis.models.learners.gradient_boosting import GradientBoosting
 

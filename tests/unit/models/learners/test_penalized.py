@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from likelihoods import breslow_loglik, saturated_loglik
 from sklearn.base import clone
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import as_outcome
-from amlprognosis.models.cox_lasso import breslow_loglik, lasso_cv, saturated_loglik, stratified_folds
+from amlprognosis.models.cox_lasso import lasso_cv, stratified_folds
 from amlprognosis.models.cox_ridge import ridge_cv, ridge_path
 from amlprognosis.models.learners.penalized import ElasticNet, Lasso, Ridge
 from amlprognosis.models.penalized_cohort import Cohort

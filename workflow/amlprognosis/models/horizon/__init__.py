@@ -4,7 +4,6 @@ Six learners: random forest, XGBoost, elastic-net logistic regression, support v
 neighbours. Shanbehzadeh 2022 (doi:10.1186/s12911-022-01980-w) compares such on 5-year survival, after mRMR selection.
 """
 
-from amlprognosis.models.horizon.base import HorizonModel
 from amlprognosis.models.horizon.knn import HorizonKNN
 from amlprognosis.models.horizon.logistic import HorizonLogistic
 from amlprognosis.models.horizon.mlp import HorizonMLP
@@ -17,7 +16,6 @@ __all__ = [
     "HorizonKNN",
     "HorizonLogistic",
     "HorizonMLP",
-    "HorizonModel",
     "HorizonSVM",
     "HorizonXGBoost",
     "ipcw",

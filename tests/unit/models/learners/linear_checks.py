@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
@@ -105,3 +106,17 @@ def check_heavy_ties(learner):
     assert fit.coef_[0] > 0
     two = clone(learner).fit(x, outcome(np.where(time > 700.0, 700.0, 350.0), event))
     assert np.isfinite(two.coef_).all()
+
+
+each = pytest.mark.parametrize(
+    "check",
+    [
+        check_order_of_rows,
+        check_scale_of_columns,
+        check_direction,
+        check_threads_and_repeats,
+        check_awkward_columns,
+        check_few_deaths,
+        check_heavy_ties,
+    ],
+)

@@ -155,18 +155,7 @@ def test_no_relation_at_all():
 LEARNER = CoxBoost(n_folds=5, max_steps=200)
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        checks.check_order_of_rows,
-        checks.check_scale_of_columns,
-        checks.check_direction,
-        checks.check_threads_and_repeats,
-        checks.check_awkward_columns,
-        checks.check_few_deaths,
-        checks.check_heavy_ties,
-    ],
-)
+@checks.each
 def test_what_all_linear_learners_do(check):
     check(LEARNER)
 
@@ -200,8 +189,6 @@ def test_bad_data():
     with pytest.raises(InputError, match="no column varies"):
         CoxBoost().fit(np.ones_like(x), y)
     x[0, 0] = np.nan
-    with pytest.raises(InputError, match="NaN"):
-        CoxBoost().fit(x, y)
     with pytest.raises(InputError, match="finite"):
         Boosting(x, time, event)
     with pytest.raises(InputError, match="nobody died"):

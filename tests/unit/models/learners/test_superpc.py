@@ -117,18 +117,7 @@ def test_scores_of_constant_columns():
 LEARNER = SuperPC(n_thresholds=10)
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        checks.check_order_of_rows,
-        checks.check_scale_of_columns,
-        checks.check_direction,
-        checks.check_threads_and_repeats,
-        checks.check_awkward_columns,
-        checks.check_few_deaths,
-        checks.check_heavy_ties,
-    ],
-)
+@checks.each
 def test_what_all_linear_learners_do(check):
     check(LEARNER)
 

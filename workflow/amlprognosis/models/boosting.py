@@ -45,6 +45,8 @@ class InnerSearch(NamedTuple):
 class XGBoostMixin:
     """Booster settings, inner cross-validation for the number of rounds, and freezing as .ubj.
 
+    Source: Chen 2016, doi:10.1145/2939672.2939785.
+
     Boosters run on one thread each: a round on hundreds of patients takes less than a millisecond, and the order of
     sums would depend on the threads. Those of the folds advance in turn, since they share XGBoost's random numbers.
     """

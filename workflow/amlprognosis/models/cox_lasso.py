@@ -84,7 +84,16 @@ def solve_path(
     max_active: int,
     start: np.ndarray | None = None,
 ) -> LassoPath:
-    """Run :func:`lasso_path` on a prepared cohort; ``start`` (p,) are coefficients near the first penalty's."""
+    """Run :func:`lasso_path` on a prepared cohort.
+
+    Penalties ``lambdas`` (k,) descend, ``factor`` (p,) are the penalty factors, and ``start`` (p,) coefficients near
+    the first penalty's.
+
+    Raises
+    ------
+    InputError
+        If mandatory columns separate deaths from survivors.
+    """
     part = _Part(cohort, np.ones(cohort.deaths.size, dtype=bool), alpha, factor, tolerance, max_active)
     if start is not None:
         part.beta[:] = start * cohort.scale
@@ -112,7 +121,17 @@ def lambda_sequence(
 ) -> np.ndarray:
     """Make a geometric sequence from the smallest penalty that keeps nothing down to ``min_ratio`` of it.
 
-    Columns with penalty factor 0 are in the model from the start.
+    Columns with penalty factor 0 are in the model from the start. Parameters as of :func:`lasso_path`.
+
+    Returns
+    -------
+    ndarray (n_lambda,)
+        Descending.
+
+    Raises
+    ------
+    InputError
+        If no column varies among patients at risk, nobody died, or a value is not finite.
     """
     cohort = Cohort(x, time, event)
     return cohort.lambda_sequence(alpha, n_lambda, min_ratio, _factor(penalty_factor, len(cohort.columns)))
@@ -234,6 +253,11 @@ def lasso_cv(
     Returns
     -------
     LassoCV
+
+    Raises
+    ------
+    InputError
+        As :func:`lasso_path`.
     """
     lambdas = checked_lambdas(lambdas)
     _check_alpha(alpha)
@@ -279,7 +303,16 @@ def elastic_net_cv(
     fold_factors: Mapping[int, np.ndarray] | None = None,
     n_jobs: int = 1,
 ) -> LassoCV:
-    """Run :func:`lasso_cv` on a prepared cohort; ``fold_factors`` are penalty factors that replace ``factor``."""
+    """Run :func:`lasso_cv` on a prepared cohort.
+
+    ``folds`` (n,) are in the order of the cohort's input, ``factor`` (p,) the penalty factors, which ``fold_factors``
+    replace in the training part of a fold. Threads do not change the result.
+
+    Raises
+    ------
+    InputError
+        If mandatory columns separate deaths from survivors.
+    """
     folds = folds[cohort.sets.order]
     parts = [_Part(cohort, np.ones(folds.size, dtype=bool), alpha, factor, tolerance, max_active)]
     for label in np.unique(folds):

@@ -94,7 +94,10 @@ def loglik_rows(eta, inside, deaths, closing):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def measure(inside, deaths, closing, tolerance):
-    """Patients inside, risk sets in which somebody died, and the derivative per patient at which a path rests."""
+    """Patients inside, risk sets in which somebody died, and the derivative per patient at which a path rests.
+
+    The arrays are (n,), see the module; ``tolerance`` is that of the paths.
+    """
     size = 0.0
     died = 0.0
     sets = 0
@@ -342,7 +345,7 @@ def path(
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def factorize(a, lam, out):
-    """Cholesky factor of a + lam * identity, in the lower triangle of ``out``."""
+    """Cholesky factor of ``a`` (p, p) + lam * identity, in the lower triangle of ``out`` (p, p)."""
     for i in range(a.shape[0]):
         for j in range(i + 1):
             total = a[i, j] + (lam if i == j else 0.0)
@@ -353,7 +356,7 @@ def factorize(a, lam, out):
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def solve(factor, b):
-    """Solve with a Cholesky factor, in place."""
+    """Solve for ``b`` (p,), in place, with a Cholesky factor (p, p)."""
     p = b.size
     for i in range(p):
         total = b[i]

@@ -71,7 +71,11 @@ class Cohort:
         self.closing = closing_deaths(self.sets, self.deaths)
 
     def lambda_sequence(self, alpha: float, n_lambda: int, min_ratio: float, factor: np.ndarray) -> np.ndarray:
-        """Geometric sequence from the smallest penalty that keeps no penalized column down to ``min_ratio`` of it."""
+        """Geometric sequence from the smallest penalty that keeps no penalized column down to ``min_ratio`` of it.
+
+        Gives (n_lambda,) penalties for penalty factors ``factor`` (p,); InputError if no column varies among patients
+        at risk.
+        """
         n = self.columns.shape[1]
         eta = np.zeros(n)
         free = np.flatnonzero((factor == 0) & self.columns.any(axis=1))

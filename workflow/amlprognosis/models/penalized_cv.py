@@ -83,7 +83,7 @@ def separation() -> InputError:
 
 
 def path_of(part: Part, cohort: Cohort, lambdas: np.ndarray, inner: np.ndarray, loglik: np.ndarray) -> LassoPath:
-    """Put what a part's :meth:`run` gave on the scale of the input columns."""
+    """Put what a part's :meth:`run` gave on the scale of the input columns; InputError if it reached no penalty."""
     if len(inner) == 0:
         raise separation()
     coefficients = part.standardized(inner) / cohort.scale
@@ -97,7 +97,7 @@ def cross_validate(
 
     The deviance of a fold is that of all patients minus that of its training part, both at the coefficients of the
     training part (Verweij 1993, doi:10.1002/sim.4780122407). With ``patience`` the path is left once so many
-    penalties beyond the best one brought nothing better.
+    penalties beyond the best one brought nothing better. InputError if a path cannot even begin.
     """
     whole, folds = parts[0], parts[1:]
     best = np.array([saturated(part.closing) for part in parts])

@@ -35,7 +35,7 @@ class RiskSets:
 
 
 def risk_sets(time: np.ndarray, event: np.ndarray) -> RiskSets:
-    """Sort an outcome once for all kernels."""
+    """Sort an outcome, ``time`` (n,) in days and ``event`` (n,), once for all kernels."""
     time = np.ascontiguousarray(time, dtype=np.float64)
     event = np.ascontiguousarray(event, dtype=np.bool_)
     order = np.argsort(-time, kind="stable")
@@ -46,7 +46,7 @@ def risk_sets(time: np.ndarray, event: np.ndarray) -> RiskSets:
 
 
 def is_efron(ties: str) -> bool:
-    """Check the name of a rule for tied deaths."""
+    """Whether deaths are tied by Efron's rule; InputError if the rule's name is not known."""
     if ties not in ("efron", "breslow"):
         raise InputError(f"ties: {ties!r} is not known; use efron or breslow")
     return ties == "efron"

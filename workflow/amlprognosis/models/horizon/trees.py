@@ -16,7 +16,8 @@ from amlprognosis.models.trees import FlatForest, flatten
 class HorizonForest(ForestMixin, HorizonModel):
     """Random forest for death by a horizon; the risk is that probability.
 
-    With IPCW scikit-learn's classification forest with weights, with pseudo-observations its regression forest.
+    With IPCW scikit-learn's classification forest with weights, with pseudo-observations its regression forest
+    (Breiman 2001, doi:10.1023/A:1010933404324).
 
     Parameters
     ----------

@@ -195,7 +195,7 @@ class GradientBoosting(SurvivalLearner):
 
 
 def check_numbers(learner: SurvivalLearner, lowest: Mapping[str, int], shares: Sequence[str]) -> None:
-    """Check parameters that must be integers of at least ``lowest``, or shares above 0 and at most 1."""
+    """Check parameters that must be integers of at least ``lowest``, or shares above 0 and at most 1 (InputError)."""
     what = type(learner).__name__
     for name, least in lowest.items():
         value = getattr(learner, name)

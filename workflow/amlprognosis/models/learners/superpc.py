@@ -26,7 +26,8 @@ FEWEST_COLUMNS = 5
 def feature_scores(z: np.ndarray, time: np.ndarray, event: np.ndarray, s0_quantile: float = 0.5) -> np.ndarray:
     """Moderated Cox scores ``U / (sqrt(I) + s0)`` of centered columns (p,), ties by Breslow's rule.
 
-    ``s0``, the given quantile of ``sqrt(I)`` over the columns, holds back columns of little variance.
+    ``s0``, the given quantile of ``sqrt(I)`` over the columns, holds back columns of little variance. ``z`` is (n, p),
+    ``time`` (n,) in days.
     """
     slope, information = column_scores(z, time, event, "breslow")
     deviation = np.sqrt(information)

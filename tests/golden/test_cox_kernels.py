@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 from veteran_data import EVENT, NAMES, TIME, X
 
 from amlprognosis.models.cox_kernels import (
@@ -234,6 +235,7 @@ def test_whole_univariate_table(data, ties):
     ):
         # R's likelihood-ratio test is a difference of two log likelihoods, good to 1e-12 of their size.
         np.testing.assert_allclose(getattr(fit, ours), numbers(rows, theirs), rtol=1e-6, atol=1e-11, err_msg=ours)
+    np.testing.assert_allclose(fit.p_lr, chi2.sf(numbers(rows, "lr_test"), 1), rtol=1e-6, atol=1e-11)
     null, best = numbers(rows, "loglik_null"), numbers(rows, "loglik")
     for j in range(x.shape[1]):
         alone = fit_cox(x[:, [j]], time, event, ties)

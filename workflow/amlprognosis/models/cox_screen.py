@@ -167,6 +167,11 @@ class UnivariateScreen:
         return np.array(STATUS_NAMES)[self.status]
 
     @property
+    def p_lr(self) -> np.ndarray:
+        """Likelihood-ratio p (n_columns,); NaN for constant columns."""
+        return chi2_p(self.lr_test)
+
+    @property
     def p_screen(self) -> np.ndarray:
         """Wald p; the score test's p where the Wald test does not exist; 1 for constant columns."""
         p = np.where(np.isnan(self.p_wald), self.p_score, self.p_wald)

@@ -40,7 +40,8 @@ def test_the_summary_tells_the_optimism(noise):
     everything = pd.concat([predictions, nested_predictions(inner, predictions)], ignore_index=True)
     run = evaluate_models(everything, outcome, [1, 3], n_boot=50, seed=1)
     notes = pd.DataFrame({"model": [MEMBERS[0]] * 2, "repeat": 1, "fold": [1, 2], "reason": ["no gene", "no gene"]})
-    tables = grid_tables(run, inner, predictions, notes, {MEMBERS[3]: 0.9}, MEMBERS)
+    own = dict.fromkeys(MEMBERS, 0.6) | {MEMBERS[3]: 0.9}
+    tables = grid_tables(run, inner, predictions, notes, own, MEMBERS)
     summary = tables["grid_summary"].set_index("item")
     best = max(MEMBERS, key=lambda name: run.results[name].estimate("c_harrell"))
     assert best_member(run) == best == summary.loc["c_best", "text"]
@@ -51,6 +52,8 @@ def test_the_summary_tells_the_optimism(noise):
     )
     assert summary.loc["optimism", "low"] < summary.loc["optimism", "value"] < summary.loc["optimism", "high"]
     assert summary.loc["c_own_training_best", "value"] == 0.9
+    # Chosen anew and judged on those left out, noise is worth nothing.
+    assert summary.loc["c_rechosen", "value"] == pytest.approx(0.5, abs=0.05)
     grid = tables["grid"].set_index("model")
     assert len(grid) == len(MEMBERS)
     assert grid["times_chosen"].sum() == 5
@@ -75,3 +78,14 @@ def test_a_grid_that_could_not_be_fitted_at_all_is_told(noise):
     tables = grid_tables(run, inner.iloc[:0], age, notes, {}, ["Ridge"])
     assert tables["grid_summary"].set_index("item").loc["members_fitted", "value"] == 0
     assert tables["grid"].loc[0, "reason"] == "collinear"
+
+
+def test_a_member_refused_in_a_fold_cannot_become_the_best(noise):
+    predictions, outcome, _ = noise
+    run = evaluate_models(predictions, outcome, [1, 3], n_boot=0)
+    best = best_member(run)
+    partial = predictions[(predictions["model"] != best) | (predictions["fold"] != 2)]
+    run = evaluate_models(partial, outcome, [1, 3], n_boot=0)
+    assert best_member(run) not in (best, None)
+    second = best_member(run)
+    assert best_member(run, [second]) not in (best, second)

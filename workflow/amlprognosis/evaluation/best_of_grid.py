@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
 from amlprognosis.evaluation.leaderboard import Evaluation
 from amlprognosis.evaluation.metrics import percentile_interval
+from amlprognosis.evaluation.pairs import comparison_matrices, quadratic
 from amlprognosis.study import BEST_OF_GRID
 from amlprognosis.study.names import is_grid, parse_grid_name
 
@@ -35,10 +38,10 @@ def inner_concordance(inner: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose_members(inner: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Choose the best member per training part, by the inner folds alone.
+    """Choose the best member per training part, by the inner folds alone, in which a refused fit counts as chance.
 
-    A member that could then not be fitted on the whole training part cannot be chosen: that is known without looking
-    at the patients held out.
+    A member that could then not be fitted on the whole training part, or not be applied to the features of those held
+    out, cannot be chosen; no outcome of theirs has a part in it.
 
     Returns
     -------
@@ -61,11 +64,57 @@ def nested_predictions(inner: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
     )
 
 
-def best_member(run: Evaluation) -> str | None:
-    """Member of the grid with the largest cross-validated C on the training cohort: the one to take further."""
-    scores = {name: run.results[name].estimate(METRIC) for name in sorted(run.results) if _is_member(name)}
+def complete_members(run: Evaluation) -> list[str]:
+    """Members with a prediction for every patient in every repeat.
+
+    One that was refused in a fold is judged on the others alone, where it may have been easy: it cannot be compared.
+    """
+    most = max((sheet.block.shape[0] for sheet in run.sheets.values()), default=0)
+    return [
+        name
+        for name, sheet in sorted(run.sheets.items())
+        if _is_member(name) and sheet.block.shape[0] == most and (sheet.block >= 0).all()
+    ]
+
+
+def best_member(run: Evaluation, refused: Collection[str] = ()) -> str | None:
+    """Complete member of the grid with the largest cross-validated C on the training cohort: the one to take further.
+
+    Parameters
+    ----------
+    run : Evaluation
+    refused : collection of str
+        Members that could not be fitted on all training patients.
+    """
+    scores = {name: run.results[name].estimate(METRIC) for name in complete_members(run) if name not in refused}
     scores = {name: value for name, value in scores.items() if np.isfinite(value)}
     return max(scores, key=lambda name: scores[name]) if scores else None
+
+
+def rechosen(run: Evaluation, refused: Collection[str] = ()) -> np.ndarray:
+    """C of the best member, chosen anew in each bootstrap draw and judged on the patients left out of it.
+
+    No fit is needed: the out-of-fold predictions are drawn. Tsamardinos 2018, doi:10.1007/s10994-018-5714-4 (BBC-CV).
+
+    Returns
+    -------
+    ndarray (n_draws,)
+        NaN where the patients left out make no comparable pair; empty without draws or members.
+    """
+    members = [name for name in complete_members(run) if name not in refused]
+    if not members or len(run.design.weights) < 2:
+        return np.array([])
+    left_out = (run.design.weights[1:] == 0).astype(float)
+    outside = np.full((len(members), len(left_out)), np.nan)
+    for row, name in enumerate(members):
+        sheet = run.sheets[name]
+        higher, together = comparison_matrices(sheet.score, sheet.block)
+        pairs = quadratic(run.design.pairs[METRIC] * together, left_out)
+        concordant = quadratic(run.design.pairs[METRIC] * higher, left_out)
+        outside[row] = np.where(pairs > 0, concordant / np.where(pairs > 0, pairs, 1.0), np.nan)
+    inside = np.stack([run.results[name].values[METRIC][1:] for name in members])
+    best = np.argmax(np.nan_to_num(inside, nan=-1.0), axis=0)
+    return outside[best, np.arange(len(left_out))]
 
 
 def _is_member(name: str) -> bool:
@@ -122,11 +171,16 @@ def grid_tables(
                 "reason": "; ".join(reasons[:3]),
             }
         )
-    table = pd.DataFrame(rows).sort_values(["c_harrell", "model"], ascending=[False, True], na_position="last")
-    return {"grid": table.reset_index(drop=True), "grid_summary": _summary(run, table, chosen)}
+    table = pd.DataFrame(rows)
+    # Members refused in some folds stand below the complete ones: they were judged on fewer patients.
+    table["partial"] = table["fits_failed"] > 0
+    keys, ascending = ["partial", "c_harrell", "model"], [True, False, True]
+    table = table.sort_values(keys, ascending=ascending, na_position="last").drop(columns="partial")
+    refused = [name for name in members if name not in own_training]
+    return {"grid": table.reset_index(drop=True), "grid_summary": _summary(run, table, chosen, refused)}
 
 
-def _summary(run: Evaluation, table: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+def _summary(run: Evaluation, table: pd.DataFrame, chosen: pd.DataFrame, refused: Collection[str]) -> pd.DataFrame:
     rows: list[tuple[str, float, float, float, str, str]] = []
 
     def add(
@@ -137,6 +191,8 @@ def _summary(run: Evaluation, table: pd.DataFrame, chosen: pd.DataFrame) -> pd.D
     scores = table["c_harrell"].dropna()
     add("members", len(table), "learners and combinations asked for")
     add("members_fitted", len(scores), "those with at least one out-of-fold prediction")
+    complete = len(complete_members(run))
+    add("members_complete", complete, "those fitted in every fold: only they can be compared and become the best")
     add("fits_failed", int(table["fits_failed"].sum()), "fits of a member in a fold that were refused, with reasons")
     if scores.empty:
         return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
@@ -145,8 +201,9 @@ def _summary(run: Evaluation, table: pd.DataFrame, chosen: pd.DataFrame) -> pd.D
     own = table["c_own_training"].dropna()
     if len(own):
         add("c_own_training_best", float(own.max()), "largest C of a member on the patients it was fitted on")
-    best = best_member(run)
-    assert best is not None
+    best = best_member(run, refused)
+    if best is None:
+        return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
     result = run.results[best]
     add(
         "c_best",
@@ -155,6 +212,16 @@ def _summary(run: Evaluation, table: pd.DataFrame, chosen: pd.DataFrame) -> pd.D
         result.interval(METRIC),
         best,
     )
+    drawn = rechosen(run, refused)
+    drawn = drawn[np.isfinite(drawn)]
+    if drawn.size:
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        add(
+            "c_rechosen",
+            float(drawn.mean()),
+            "C of the best when it is chosen anew in bootstrap draws of the patients and judged on those left out",
+            (float(low), float(high)),
+        )
     nested = run.results.get(BEST_OF_GRID)
     if nested is not None:
         add(
@@ -167,7 +234,7 @@ def _summary(run: Evaluation, table: pd.DataFrame, chosen: pd.DataFrame) -> pd.D
         add(
             "optimism",
             float(difference[0]),
-            "what picking the best adds to its cross-validated C without being worth anything",
+            "c_best less c_nested: luck of the best and uncertainty of the choice together",
             percentile_interval(difference),
         )
         count = chosen["model"].nunique()

@@ -20,7 +20,7 @@ from amlprognosis.models.concordance import harrell_concordance
 from amlprognosis.models.learners.base import run_threads
 from amlprognosis.models.workbench import Workbench
 from amlprognosis.study import COMPARATORS, Study, model_label, model_slug
-from amlprognosis.study.names import is_grid
+from amlprognosis.study.names import horizon_model, is_grid
 
 
 def freeze(
@@ -34,9 +34,9 @@ def freeze(
 ) -> None:
     """Fit a model on all training patients and write it with its card.
 
-    A comparator that the training cohort cannot support (no risk label, too few LSC17 genes), or a member of the grid
-    that cannot be fitted (its selector keeps fewer than two genes), is not an error: its ``model.json`` holds the
-    reason under ``refused``.
+    A comparator that the training cohort cannot support (no risk label, too few LSC17 genes), a member of the grid or a
+    classifier at a horizon that cannot be fitted is not an error: its ``model.json`` holds the reason under
+    ``refused``.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def freeze(
     try:
         model = make(name, derive_seed(study.seed, name, 0, 0)).fit(features, structured_outcome(outcome), **shared)
     except InputError as error:
-        if name not in COMPARATORS and not is_grid(name):
+        if name not in COMPARATORS and not is_grid(name) and horizon_model(name) is None:
             raise
         (directory / "model.json").write_text(
             json.dumps({"refused": str(error), "metadata": metadata}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
@@ -82,6 +82,8 @@ def freeze(
     time, event = outcome["os_time"].to_numpy(dtype=float), outcome["os_event"].to_numpy(dtype=bool)
     # On the patients it was fitted on: no figure of merit, but what shows how much of one is optimism.
     metadata["c_own_training"] = harrell_concordance(time, event, model.predict(features)).index
+    if bench is not None:
+        metadata["selector_seed"] = bench.seed
     save_model(model, directory, metadata)
     (directory / "card.md").write_text(_card(study, name, model, outcome), encoding="utf-8")
 

@@ -182,7 +182,7 @@ def comparison_tables(
     return {
         "validation": validation,
         "predictions": _patient_table(parts, outcomes, horizons),
-        "comparisons": pd.concat([table for table in differences if len(table)], ignore_index=True),
+        "comparisons": _stacked(differences),
         "kaplan_meier": pd.concat([group.kaplan_meier for group in groups], ignore_index=True),
         "risk_table": pd.concat([group.risk_table for group in groups], ignore_index=True),
         "risk_groups": tests.rename(columns={"patients_high": "high", "patients_low": "low"}),
@@ -190,6 +190,12 @@ def comparison_tables(
         "calibration": bins.rename(columns={"horizon": "horizon_years", "group": "bin"}),
         "hazard_ratios": _hazard_ratios(study, features, outcomes, parts, clinical, genes),
     }
+
+
+def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Stack tables; without any row (a study without comparators) the empty first one keeps the columns."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
 
 def _reported(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:

@@ -113,7 +113,7 @@ class Combination(ForestMixin, RiskModel):
         """
         if bench is None:
             bench = self.workbench(X, y, self.random_state, self.n_jobs)
-        elif set(bench.patients) != set(X.index):
+        elif not bench.belongs_to(X, y):
             raise AssertionError("the workbench was made from other patients")
         name = parse_grid_name(self.name)
         self.notes_ = list(bench.notes)
@@ -132,7 +132,9 @@ class Combination(ForestMixin, RiskModel):
         self.n_candidates_, self.n_screened_, self.n_selected_ = bench.n_candidates, len(bench.names), int(kept.size)
         used = self._adopt(learner)
         if not used.size:
-            raise InputError(f"{self.name}: the learner uses no gene; the candidates carry no signal")
+            raise InputError(
+                f"{self.name}: the learner uses no gene: there is no signal, or its settings allow no split"
+            )
         self.preprocessor_ = bench.preprocessor.subset([bench.names[j] for j in kept[used]])
         self.features_in_ = list(self.preprocessor_.features_)
         self.dropped_ = list(self.preprocessor_.dropped_)

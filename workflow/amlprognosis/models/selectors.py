@@ -110,13 +110,13 @@ class StabilitySelector(SelectorMixin, BaseEstimator):
         time, event = check_outcome(y, len(x))
         order = canonical_order(x, time, event)
         p = x.shape[1]
-        q = default_q(p) if self.q is None else self.q
+        q = default_q(p) if self.q is None else min(self.q, p)
         self.frequencies_ = stability_frequencies(
             x[order], time[order], event[order], n_pairs=self.n_pairs, q=q, random_state=self.random_state,
             n_jobs=self.n_jobs,
         )  # fmt: skip
         self.error_bound_ = q * q / ((2 * self.threshold - 1) * p)
-        self.notes_: list[str] = []
+        self.notes_: list[str] = [] if self.q is None or self.q <= p else [f"q = {self.q} of {p} columns: took {p}"]
         return self
 
     def _get_support_mask(self) -> np.ndarray:

@@ -120,6 +120,14 @@ class Workbench:
         self._locks: dict[Term, threading.Lock] = {}
         self._lock = threading.Lock()
 
+    def belongs_to(self, features: pd.DataFrame, y: np.ndarray) -> bool:
+        """Whether patients and their outcome are those it was made from."""
+        time, event = check_outcome(y, len(features))
+        order = np.argsort(features.index.astype(str).to_numpy(), kind="stable")
+        return self.patients.equals(features.index[order]) and bool(
+            (self.outcome == as_outcome(time[order], event[order])).all()
+        )
+
     def select(self, term: Term) -> Selection:
         """Run a selector, or give what it gave before."""
         with self._lock:

@@ -222,6 +222,12 @@ def limits(study: Study, tables: Tables) -> list[str]:
                     f"Median follow-up in {label} is {follow / 365.25:.1f} years, below the longest horizon of "
                     f"{years_text(last)}."
                 )
+    if study.models.grid_run:
+        found.append(
+            "Survival probabilities of the grid's members are too extreme, since their inner folds come after the "
+            "screen; see the calibration columns of the leaderboard. Many members are near copies of each other, and "
+            "those with a random selector change with the seed: differences in C of 0.01 mean nothing."
+        )
     for cohort in study.validation:
         if study.cohorts[cohort].adaptation == "cohort_rescaling":
             found.append(

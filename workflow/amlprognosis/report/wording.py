@@ -137,7 +137,7 @@ def _grid(study: Study, tables: Tables) -> list[Statement]:
     if nested is None or optimism is None:
         return [Statement("caution", f"{text}, which is flattered by the choice.")]
     text += f"; with the choice made in inner folds it is {interval(nested['value'], nested['low'], nested['high'])}: "
-    text += f"picking the best adds {fixed(optimism['value'], 3)} that is worth nothing."
+    text += f"{fixed(optimism['value'], 3)} of it belongs to the picking, luck and uncertain choice together."
     found = [Statement("plain", text)]
     part = tables.get("comparisons")
     if part is not None:

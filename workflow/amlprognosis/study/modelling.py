@@ -203,6 +203,9 @@ class Models(Section):
         for family, settings in value.items():
             if family not in families:
                 raise ValueError(f"{family!r} is no family{nearest(family, families)} Known are {', '.join(families)}")
+            own = {"Enet": "alpha", "StepCox": "direction"}.get(family)
+            if own in settings:
+                raise ValueError(f"{family}: {own} belongs to the name, as in {family}[{own}={settings[own]}]")
             unknown = sorted(set(settings) - set(families[family]))
             if unknown:
                 raise ValueError(f"{family}: {unknown[0]!r} is no setting; valid are {', '.join(families[family])}")

@@ -111,6 +111,9 @@ def parse_term(text: str, families: Mapping[str, tuple[str, ...]] = LEARNERS) ->
     """
     match = _TERM.match(text.strip())
     family = _ALIASES.get(match[1], match[1]) if match else text.strip()
+    if match is not None and family not in families and family in {**LEARNERS, **SELECTORS}:
+        role = "stands alone or behind a selector" if family in LEARNERS else "is a selector: write Stability + Ridge"
+        raise ValueError(f"{text.strip()!r} {role}; known here are {', '.join(families)}")
     if match is None or family not in families:
         raise ValueError(f"{text.strip()!r} is not known{nearest(family, families)} Known are {', '.join(families)}")
     settings: dict[str, Scalar] = {}
@@ -158,6 +161,9 @@ _WORDS = {
     ("SuperPC", "n_components"): "cv",
     ("survival-SVM", "alpha"): "cv",
 }
+# Smaller numbers than this are 0 in all but name.
+TINY = 1e-12
+_LEAST = {("CoxBoost", "max_steps"): 4}
 _MOST = {("SuperPC", "n_components"): 3, ("GBM", "max_depth"): 8, ("Enet", "alpha"): 1}
 
 
@@ -176,13 +182,16 @@ def setting_fault(family: str, settings: Mapping[str, Any]) -> str | None:
             return f"{key} must be a number{instead}, got {value!r}"
         most = _MOST.get((family, key))
         if key in _WHOLE:
-            if not isinstance(value, int) or value < _WHOLE[key] or (most is not None and value > most):
+            least = _LEAST.get((family, key), _WHOLE[key])
+            if not isinstance(value, int) or value < least or (most is not None and value > most):
                 upper = f" and at most {most}" if most is not None else ""
-                return f"{key} must be a whole number of at least {_WHOLE[key]}{upper}{instead}, got {value}"
+                return f"{key} must be a whole number of at least {least}{upper}{instead}, got {value}"
+        elif key == "max_features" and value > 1 and not isinstance(value, int):
+            return f"{key} must be a share of at most 1, a whole number of columns or {word}, got {value}"
         else:
             low, high = _RANGES[key]
             high = min(high, most if most is not None else high)
-            if not low < value <= high:
+            if not (low < value <= high and TINY <= value < float("inf")):
                 upper = "" if high == float("inf") else f" and at most {high:g}"
                 ridge = "; for alpha 0 use Ridge" if (family, key) == ("Enet", "alpha") and value == 0 else ""
                 return f"{key} must lie above {low:g}{upper}{instead}, got {value}{ridge}"
@@ -206,7 +215,8 @@ def parse_grid_name(text: str) -> GridName:
     ValueError
         If it is neither; the message names the nearest valid ones.
     """
-    parts = text.split("+")
+    # A plus sign in brackets belongs to a number such as 1e+16.
+    parts = re.split(r"\+(?![^\[]*\])", text)
     if len(parts) > 2:
         raise ValueError(f"{text!r}: a combination is one selector + one learner")
     learner = parse_term(parts[-1], LEARNERS)
@@ -257,7 +267,7 @@ def model_label(name: str) -> str:
     if horizon:
         years = f"{horizon[1]:g} year" + ("s" if horizon[1] != 1 else "")
         return f"{HORIZON_LABELS[horizon[0]]}, {years}"
-    own = {BEST_OF_GRID: "Best of the grid (chosen in inner folds)", "grid": "Any member of the grid"}
+    own = {BEST_OF_GRID: "Best of the grid", "grid": "Any member of the grid"}
     return own.get(name) or FIXED_LABELS.get(name, name)
 
 

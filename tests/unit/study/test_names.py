@@ -36,6 +36,7 @@ from amlprognosis.study.names import (
         ("logistic_0.5y", "logistic_0.5y"),
         ("gene_index", "gene_index"),
         ("Ridge[penalty=1e16]", "Ridge[penalty=1e+16]"),
+        ("Ridge[penalty=1.0]", "Ridge[penalty=1]"),
     ],
 )
 def test_a_name_has_one_spelling(text: str, expected: str) -> None:
@@ -130,6 +131,8 @@ def test_the_short_form_brings_the_index_and_every_comparator() -> None:
     others = [name for name in study.models.run if name not in study.models.grid_run]
     assert others == ["gene_index", "age", "age_sex", "eln", "clinical", "clinical_mutations", "lsc17"]
     assert minimal(["RSF", "gene_index"]).models.run[:2] == ["RSF", "gene_index"]
+    with pytest.raises(InputError, match="gene_index is needed"):
+        minimal({"run": "all101"})
     # One member leaves nothing to choose.
     assert not minimal(["RSF"]).nests_grid
 

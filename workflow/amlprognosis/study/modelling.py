@@ -191,6 +191,11 @@ class Models(Section):
             return {"run": [*value, *always]}
         return value
 
+    @field_validator("run", mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
     @field_validator("run")
     @classmethod
     def _known(cls, value: list[str]) -> list[str]:

@@ -199,12 +199,12 @@ def setting_fault(family: str, settings: Mapping[str, Any]) -> str | None:
 
 
 def _scalar(text: str) -> Scalar:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    # One spelling of a number: 1.0 and 1 are the same member.
+    return int(value) if value.is_integer() and abs(value) < 1e15 else value
 
 
 def parse_grid_name(text: str) -> GridName:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import altair as alt
@@ -102,8 +103,6 @@ def _chart(
     domain = [round(min([*known, 0.5]) - 0.01, 2), round(max([*known, 0.5]) + 0.01, 2)]
     scale = alt.Scale(domain=domain, nice=False, zero=False)
     axis = alt.Axis(title="Harrell's C-index", format="~g", orient="top")
-    import json
-
     label = f"{json.dumps(order, ensure_ascii=False)}[datum.value]"
     y = alt.Y(
         "line:O",

@@ -10,9 +10,10 @@ import pytest
 from amlprognosis.cohort import check_outcome
 from amlprognosis.demo.recovery import planted_tables
 from amlprognosis.demo.simulate import simulate
+from amlprognosis.evaluation.apply import apply_models
 from amlprognosis.evaluation.crossvalidate import crossvalidate
 from amlprognosis.evaluation.design import make_design
-from amlprognosis.evaluation.freeze import apply_models, freeze
+from amlprognosis.evaluation.freeze import freeze
 from amlprognosis.evaluation.inputs import OUTCOME, model_factory, read_frozen
 from amlprognosis.evaluation.leaderboard import leaderboard, validation_table
 from amlprognosis.normalize.assemble import assemble_cohort, frozen_reference
@@ -53,7 +54,7 @@ def test_demo_recovers_its_planted_truth(tmp_path: Path, monkeypatch: pytest.Mon
     validated = []
     for name in study.validation:
         own, _ = validation_features(study, name, cohorts[name], list(features.columns))
-        adapted = adapt(own, features, study.cohorts[name].adaptation)
+        adapted = adapt(own, features, study.cohorts[name].adaptation[0])
         folders = [tmp_path / "models" / model for model in models]
         outcomes = {name: cohorts[name].obs}
         validated.append(

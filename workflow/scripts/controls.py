@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from amlprognosis.evaluation.controls import control_tables
 from amlprognosis.evaluation.inputs import read_features
-from amlprognosis.evaluation.summaries import control_tables
 from amlprognosis.job import job
 from amlprognosis.tables import write_table
 

@@ -6,15 +6,9 @@ import pytest
 from evaluation_helpers import make
 
 from amlprognosis.errors import InputError
+from amlprognosis.evaluation.comparisons import bootstrap_p, comparisons, validation_comparisons
 from amlprognosis.evaluation.crossvalidate import crossvalidate, predict_frame, structured_outcome
-from amlprognosis.evaluation.leaderboard import (
-    bootstrap_p,
-    comparisons,
-    evaluate_models,
-    leaderboard,
-    validation_comparisons,
-    validation_table,
-)
+from amlprognosis.evaluation.leaderboard import evaluate_models, leaderboard, validation_table
 
 
 @pytest.fixture(scope="module")

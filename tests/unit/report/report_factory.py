@@ -116,7 +116,7 @@ def make_tables(study: Study, seed: int = 3) -> dict[str, pd.DataFrame]:
                 "scale": "log2", "patients": sizes[c][0], "events": sizes[c][1], "median_followup_days": 1620.0,
                 "median_os_days": 520.5, "genes": 11234 if c != "array" else 9800, "age_median": 58.3,
                 "female_share": 0.47, "risk_favourable": 50, "risk_intermediate": 90, "risk_adverse": 80,
-                "risk_unknown": sizes[c][0] - 220 if c == "train" else 3, "adaptation": study.cohorts[c].adaptation,
+                "risk_unknown": sizes[c][0] - 220 if c == "train" else 3, "adaptation": study.cohorts[c].adaptation[0],
             }
             for c in study.cohorts
         ]
@@ -152,7 +152,7 @@ def make_tables(study: Study, seed: int = 3) -> dict[str, pd.DataFrame]:
                 continue
             metrics = _metrics(rng, CENTERS[model] - 0.03 + rng.normal(0, 0.01))
             validation.append(
-                {"cohort": c, "adaptation": study.cohorts[c].adaptation, "model": model, "patients": sizes[c][0],
+                {"cohort": c, "adaptation": study.cohorts[c].adaptation[0], "model": model, "patients": sizes[c][0],
                  "events": sizes[c][1], "features_missing": 2, **metrics, "note": ""}
             )  # fmt: skip
     for c in [f"{study.training} (cross-validated)", *study.validation]:

@@ -11,19 +11,16 @@ import pandas as pd
 
 from amlprognosis.evaluation.best_of_grid import grid_tables, nested_predictions
 from amlprognosis.evaluation.calibration import calibration_points
+from amlprognosis.evaluation.comparisons import comparisons, validation_comparisons
 from amlprognosis.evaluation.hazard_ratios import gene_hazard_ratios, index_hazard_ratios, patient_index
-from amlprognosis.evaluation.inputs import candidate_parameters, model_factory, read_frozen
+from amlprognosis.evaluation.inputs import candidate_parameters, read_frozen
 from amlprognosis.evaluation.leaderboard import (
     Evaluation,
-    comparisons,
     evaluate_models,
     evaluate_validation,
     leaderboard,
-    validation_comparisons,
     validation_table,
 )
-from amlprognosis.evaluation.leakage import leaky_c_index
-from amlprognosis.evaluation.nulls import permuted_outcome, procedure_c_index, random_gene_sets, summarize_controls
 from amlprognosis.evaluation.roc import roc_points
 from amlprognosis.evaluation.sample_size import sample_size_table
 from amlprognosis.evaluation.stability import model_stability, selection_frequency
@@ -244,46 +241,3 @@ def _patient_table(
         own = own.assign(os_time=known["os_time"].to_numpy(), os_event=known["os_event"].to_numpy())
         rows.append(own[columns].astype({"repeat": "Int64", "fold": "Int64"}))
     return pd.concat(rows, ignore_index=True)
-
-
-def control_tables(
-    study: Study, features: pd.DataFrame, outcome: pd.DataFrame, folds: pd.DataFrame, candidates: Sequence[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Negative controls of the gene index on the folds of the first repeat.
-
-    Returns
-    -------
-    controls : DataFrame
-        control (permuted_outcome, random_gene_set, index, leaky_recipe, honest_recipe), draw, c_harrell, note.
-    summary : DataFrame
-        control, draws, mean, sd, low, high, observed (C of the index on the same folds), p (empirical).
-    """
-    measured = [column.removeprefix("expression:") for column in features.columns if column.startswith("expression:")]
-    size = len(set(candidates) & set(measured))
-    make = model_factory(study, candidates)
-    expression = features[[f"expression:{gene}" for gene in sorted(set(measured))]]
-    first = folds[folds["repeat"] == 1]
-    observed, note = procedure_c_index(expression, outcome, first, make, INDEX, study.seed)
-    tables = [pd.DataFrame([{"control": "index", "draw": 0, "c_harrell": observed, "note": note}])]
-    if study.evaluation.permutations:
-        candidates_only = expression[[f"expression:{gene}" for gene in sorted(set(candidates) & set(measured))]]
-        draws = study.evaluation.permutations
-        tables.append(permuted_outcome(candidates_only, outcome, first, make, INDEX, draws, study.seed))
-    if study.evaluation.random_sets:
-
-        def make_with_genes(genes: Sequence[str], seed: int) -> object:
-            return model_factory(study, genes)(INDEX, seed)
-
-        tables.append(
-            random_gene_sets(
-                expression, outcome, first, make_with_genes, measured, size, study.evaluation.random_sets, study.seed
-            )
-        )
-    summary = summarize_controls(pd.concat(tables[1:], ignore_index=True), observed) if len(tables) > 1 else None
-    leaky = leaky_c_index(expression, outcome, first, genes=min(50, expression.notna().all().sum()))
-    recipes = leaky.assign(control=leaky["recipe"] + "_recipe", draw=0, note="")[
-        ["control", "draw", "c_harrell", "note"]
-    ]
-    controls = pd.concat([*tables, recipes], ignore_index=True)
-    empty = pd.DataFrame(columns=["control", "draws", "mean", "sd", "low", "high", "observed", "p"])
-    return controls, empty if summary is None else summary

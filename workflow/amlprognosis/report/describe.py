@@ -63,7 +63,7 @@ def _cohort_row(study: Study, name: str, adata: AnnData) -> dict[str, object]:
         "risk_system": settings.clinical.risk.system if settings.clinical and settings.clinical.risk else "ELN",
     }
     row |= {f"risk_{group}": int((risk == group).sum()) for group in RISKS}
-    return row | {"risk_unknown": int(risk.isna().sum()), "adaptation": settings.adaptation}
+    return row | {"risk_unknown": int(risk.isna().sum()), "adaptation": settings.adaptation[0]}
 
 
 def _source_text(source: object) -> str:

@@ -146,7 +146,7 @@ def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]
     )
     locked = []
     for cohort in study.validation:
-        adapted = study.cohorts[cohort].adaptation == "cohort_rescaling"
+        adapted = study.cohorts[cohort].adaptation[0] == "cohort_rescaling"
         how = (
             "each gene re-scaled to the training mean and deviation over the whole cohort"
             if adapted
@@ -229,7 +229,7 @@ def limits(study: Study, tables: Tables) -> list[str]:
             "those with a random selector change with the seed: differences in C of 0.01 mean nothing."
         )
     for cohort in study.validation:
-        if study.cohorts[cohort].adaptation == "cohort_rescaling":
+        if study.cohorts[cohort].adaptation[0] == "cohort_rescaling":
             found.append(
                 f"{study.cohort_label(cohort)} was re-scaled as a whole: its results do not carry over to "
                 f"scoring one patient."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from amlprognosis.study.base import Name, Section
 
@@ -207,6 +207,9 @@ class Normalization(Section):
     )
 
 
+Adaptation = Literal["none", "within_sample_ranks", "reference_quantiles", "cohort_rescaling"]
+
+
 class Cohort(Section):
     """A cohort of patients."""
 
@@ -219,19 +222,29 @@ class Cohort(Section):
         default=None, description="Mapping of the clinical columns; needed unless the source is gdc."
     )
     normalization: Normalization = Field(default=Normalization(), description="Normalisation of the matrix.")
-    adaptation: Literal["none", "cohort_rescaling"] = Field(
-        default="none",
-        description="How a frozen model meets this platform: none, or each gene brought to the training mean and "
-        "deviation (needs a whole cohort and is flagged in every table).",
+    adaptation: list[Adaptation] = Field(
+        default=["none"],
+        min_length=1,
+        description="How a frozen model meets this platform; of several the first is the one that figures show, the "
+        "validation table has all. none: values as they are. within_sample_ranks: each gene by its rank within the "
+        "sample. reference_quantiles: the sample's values take the quantiles of training. cohort_rescaling: each gene "
+        "brought to the training mean and deviation (needs a whole cohort and is flagged in every table).",
     )
 
     @model_validator(mode="after")
     def _mapping(self) -> Cohort:
         if self.clinical is None and self.source.type != "gdc":
             raise ValueError("clinical is needed for this source: map os_time and os_event to its columns")
-        if self.role == "training" and self.adaptation != "none":
+        if self.role == "training" and self.adaptation != ["none"]:
             raise ValueError("adaptation belongs to validation cohorts; remove it from the training cohort")
+        if len(set(self.adaptation)) < len(self.adaptation):
+            raise ValueError(f"adaptation: a value stands twice (given: {self.adaptation})")
         return self
+
+    @field_validator("adaptation", mode="before")
+    @classmethod
+    def _one_adaptation(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
 
 class Quality(Section):

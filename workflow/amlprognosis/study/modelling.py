@@ -240,8 +240,25 @@ class Evaluation(Section):
     horizons_years: list[float] = Field(default=[1, 3, 5], min_length=1, description="Horizons of AUC and Brier.")
     main_horizon_years: float = Field(default=3, gt=0, description="Horizon of calibration figures.")
     bootstrap: int = Field(default=1000, ge=100, description="Bootstrap replicates over patients.")
+    decision_threshold: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="Risk of death by the main horizon from which one would act; net benefit in tables is at this "
+        "risk, the decision curves show all of them.",
+    )
     permutations: int = Field(default=20, ge=0, description="Permuted outcomes through the whole index procedure.")
-    random_sets: int = Field(default=50, ge=0, description="Random gene sets through the whole index procedure.")
+    random_sets: int = Field(
+        default=200,
+        ge=0,
+        description="Random gene sets of the candidates' number through the whole index procedure.",
+    )
+    control_repeats: int = Field(
+        default=3, ge=1, description="Repeats of the cross-validation on which the controls are computed."
+    )
+    seeds: int = Field(
+        default=10, ge=0, description="Other seeds with which the index is fitted again, to see what hangs on the seed."
+    )
     report_models: list[OneModel] = Field(
         default=["gene_index", "random_survival_forest", "xgboost_cox", "clinical"],
         description="Models whose curves the report draws.",

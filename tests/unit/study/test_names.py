@@ -129,7 +129,7 @@ def test_the_short_form_brings_the_index_and_every_comparator() -> None:
     assert len(study.models.grid_run) == 101
     assert study.nests_grid
     others = [name for name in study.models.run if name not in study.models.grid_run]
-    assert others == ["gene_index", "age", "age_sex", "eln", "clinical", "clinical_mutations", "lsc17"]
+    assert others == ["gene_index", "age", "age_sex", "eln", "age_eln", "clinical", "clinical_mutations", "lsc17"]
     assert minimal(["RSF", "gene_index"]).models.run[:2] == ["RSF", "gene_index"]
     with pytest.raises(InputError, match="gene_index is needed"):
         minimal({"run": "all101"})

@@ -101,6 +101,7 @@ def candidate_parameters(study: Study, features: pd.DataFrame, candidates: Seque
         "age": len([c for c in clinical if c == "clinical:age"]),
         "age_sex": len([c for c in clinical if c in ("clinical:age", "clinical:sex_male")]),
         "eln": len([c for c in clinical if c.startswith("clinical:risk_")]),
+        "age_eln": len([c for c in clinical if c == "clinical:age" or c.startswith("clinical:risk_")]),
         "clinical": len(clinical),
         "clinical_mutations": len(clinical) + len(mutations),
         "lsc17": 1,

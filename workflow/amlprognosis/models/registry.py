@@ -20,6 +20,7 @@ _FIXED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "age": ("cox", "CoxModel", {"columns": ("clinical:age",)}),
     "age_sex": ("cox", "CoxModel", {"columns": ("clinical:age", "clinical:sex_male")}),
     "eln": ("cox", "CoxModel", {"columns": ("clinical:risk_*",)}),
+    "age_eln": ("cox", "CoxModel", {"columns": ("clinical:age", "clinical:risk_*")}),
     "clinical": ("cox", "CoxModel", {"columns": ("clinical:*",)}),
     "clinical_mutations": (
         "cox",

@@ -31,7 +31,7 @@ from amlprognosis.study import BEST_OF_GRID, Study, model_label
 from amlprognosis.study.names import FIXED_LABELS, is_grid
 
 # Shown beside the reported models.
-ALWAYS = ("age", "age_sex", "eln", "clinical", BEST_OF_GRID)
+ALWAYS = ("age", "age_sex", "eln", "age_eln", "clinical", BEST_OF_GRID)
 KIND_COLORS = {"Model with genes": BLUE, "Comparator": ORANGE}
 TERM_LABELS = {
     "clinical:age": "Age, per year",

@@ -15,9 +15,11 @@ from amlprognosis.study import BEST_OF_GRID, COMPARATORS, Study, model_label
 
 MODEL_NOUNS = {
     "gene_index": "the gene index",
+    "clinical_gene_index": "the clinical model with the gene index",
     "age": "age",
     "age_sex": "age + sex",
     "eln": "the risk group alone",
+    "age_eln": "age + risk group",
     "clinical": "the clinical Cox model (age, sex, risk group)",
     "clinical_mutations": "the clinical model with mutations",
     "lsc17": "the published LSC17 score",

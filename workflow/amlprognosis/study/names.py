@@ -17,15 +17,17 @@ Scalar = int | float | str
 
 # The procedure "take the best of the grid", which tables show as a model of its own.
 BEST_OF_GRID = "best_of_grid"
-COMPARATORS = ("age", "age_sex", "eln", "clinical", "clinical_mutations", "lsc17")
+COMPARATORS = ("age", "age_sex", "eln", "age_eln", "clinical", "clinical_mutations", "lsc17")
 FIXED_LABELS = {
     "gene_index": "Gene index (lasso Cox)",
+    "clinical_gene_index": "Clinical + gene index",
     "random_survival_forest": "Random survival forest",
     "xgboost_cox": "XGBoost Cox",
     "xgboost_aft": "XGBoost AFT",
     "age": "Age",
     "age_sex": "Age + sex",
     "eln": "Risk group",
+    "age_eln": "Age + risk group",
     "clinical": "Clinical Cox",
     "clinical_mutations": "Clinical + mutations Cox",
     "lsc17": "LSC17 (published weights)",

@@ -12,6 +12,7 @@ import pandas as pd
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import RiskModel
+from amlprognosis.models.contributions import Parts, linear_parts
 from amlprognosis.models.families import make_learner
 from amlprognosis.models.screened import ForestMixin
 from amlprognosis.models.workbench import Workbench
@@ -169,6 +170,11 @@ class Combination(ForestMixin, RiskModel):
         if self.kind_ == "linear":
             return values @ self.coef_ - self.offset_
         return self.forest_.mean_values(values)[:, 0].copy()
+
+    def _contributions(self, values: np.ndarray) -> Parts:
+        if self.kind_ == "linear":
+            return linear_parts(values, self.coef_, -self.offset_)
+        return super()._contributions(values)
 
     def predict_survival(self, X: pd.DataFrame, times_days: Any) -> np.ndarray:
         """Survival probability of each patient (n, len(times_days)); of a forest the mean over its trees."""

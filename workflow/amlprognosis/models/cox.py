@@ -10,6 +10,7 @@ import pandas as pd
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import RiskModel, fit_columns
+from amlprognosis.models.contributions import Parts, linear_parts
 from amlprognosis.models.cox_kernels import fit_cox
 from amlprognosis.models.gene_index import PREFIX
 from amlprognosis.models.preprocess import Preprocessor, select_columns, shorten
@@ -80,6 +81,9 @@ class CoxModel(RiskModel):
     def _risk(self, values: np.ndarray) -> np.ndarray:
         return values @ self.coef_
 
+    def _contributions(self, values: np.ndarray) -> Parts:
+        return linear_parts(values, self.coef_)
+
     def _weights(self) -> tuple[list[str], np.ndarray]:
         return self.features_in_, self.coef_
 
@@ -87,7 +91,7 @@ class CoxModel(RiskModel):
 class SignatureScore(RiskModel):
     """A published linear signature: weights and sign as published, nothing selected or refitted.
 
-    From the training part come only the centering of the score (a constant), the fill of missing values, and a
+    From the training part come only the genes' centers (in sum a constant), the fill of missing values, and a
     one-parameter Cox calibration that gives survival curves. The risk is the centered score itself.
 
     Parameters
@@ -107,15 +111,13 @@ class SignatureScore(RiskModel):
     ----------
     coef_ : ndarray (p,)
         Published weights of the genes used.
-    center_score_ : float
-        Mean training score.
     lp_slope_ : float
         Log hazard ratio per unit of score, for survival curves alone; never below 0.
     genes_missing_ : list of str
         Genes of the signature that could not be used.
     """
 
-    _frozen = ("coef_", "center_score_", "lp_slope_", "genes_missing_")
+    _frozen = ("coef_", "lp_slope_", "genes_missing_")
 
     def __init__(
         self,
@@ -163,8 +165,8 @@ class SignatureScore(RiskModel):
             )
         self.preprocessor_ = prepared
         self.coef_ = np.array([weights[gene] for gene in used])
-        score = values @ self.coef_
-        self.center_score_ = float(score.mean())
+        prepared.center_ = values.mean(axis=0)
+        score = (values - prepared.center_) @ self.coef_
         if np.ptp(score) == 0:
             raise InputError("signature: every patient has the same score")
         slope = float(fit_cox(score[:, None], time, event).beta[0])
@@ -176,7 +178,10 @@ class SignatureScore(RiskModel):
         self.lp_slope_ = max(slope, 0.0)
 
     def _risk(self, values: np.ndarray) -> np.ndarray:
-        return values @ self.coef_ - self.center_score_
+        return values @ self.coef_
+
+    def _contributions(self, values: np.ndarray) -> Parts:
+        return linear_parts(values, self.coef_)
 
     def _weights(self) -> tuple[list[str], np.ndarray]:
         return self.features_in_, self.coef_

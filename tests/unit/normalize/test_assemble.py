@@ -9,9 +9,12 @@ import pytest
 
 from amlprognosis.cohort import exclusions, preprocessing
 from amlprognosis.errors import InputError
+from amlprognosis.evaluation.design import make_design
 from amlprognosis.normalize.assemble import assemble_cohort, frozen_reference
+from amlprognosis.normalize.clinical import join_patients
 from amlprognosis.normalize.harmonize import adapt, design_matrix, shared_genes, validation_features
 from amlprognosis.retrieve.read import read_source
+from amlprognosis.signatures.gene_sets import GeneSet
 from amlprognosis.study import load_study
 
 SHARED = Path(os.environ.get("AMLPROGNOSIS_SHARED", Path(__file__).resolve().parents[3].parent / "shared"))
@@ -58,6 +61,39 @@ def study(folder: Path, role="training", other: Path | None = None, **normalizat
 def build(folder, name="one", **options):
     s = study(folder, **options)
     return assemble_cohort(s, name, read_source(s, name))
+
+
+def test_folds_are_balanced_for_a_column_of_groups(tmp_path):
+    trial = ["07-04"] * 16 + [" 98A"] * 20 + ["NA"] * 4
+    content = study(world(tmp_path, trial=trial)).model_dump(mode="json", exclude_unset=True)
+    content["cohorts"]["one"]["clinical"]["categories"] = {"trial": "trial"}
+    content["crossvalidation"] = {"folds": 4, "repeats": 2, "stratify": ["trial"]}
+    content["features"] = {"clinical": ["sex"]}
+    s = load_study(content)
+    adata = assemble_cohort(s, "one", read_source(s, "one"))
+    assert adata.obs["trial"].isna().sum() == 4
+    design = make_design(s, {"one": adata}, {"own": GeneSet("own", "", ("A", "B"))})
+    obs = adata.obs.astype(object).loc[design.folds["patient"]]
+    own = design.folds.assign(trial=obs["trial"].to_numpy(), event=obs["os_event"].to_numpy())
+    counts = own.groupby(["trial", "event", "repeat", "fold"]).size()
+    assert set(counts["07-04"]) == {2}
+    assert set(counts["98A"]) == {2, 3}
+    assert not any("trial" in column for column in design.features)
+    notes = design.report.set_index("item").loc["folds", "note"]
+    assert notes == "4 folds, 2 times, by patient; balanced for death and trial: 07-04 16, 98A 20, missing 4"
+    with pytest.raises(InputError, match=r"features.clinical: trial holds groups"):
+        load_study(content | {"features": {"clinical": ["trial"]}})
+    with pytest.raises(InputError, match=r"crossvalidation.stratify: os_event is the outcome"):
+        load_study(content | {"crossvalidation": {"stratify": ["os_event"]}})
+
+
+def test_a_patient_has_one_sample_and_one_row():
+    clinical = pd.DataFrame({"x": ["1", "2"]}, index=["S1", "S2"])
+    patients = pd.Series({"S1": "P", "S2": "P", "S3": "Q"})
+    with pytest.raises(InputError, match="several samples with expression: P"):
+        join_patients(clinical.iloc[:1], patients, ["S1", "S2", "S3"])
+    with pytest.raises(InputError, match="several clinical rows: P"):
+        join_patients(clinical, patients, ["S1", "S3"])
 
 
 def test_a_cohort_of_tables(tmp_path):

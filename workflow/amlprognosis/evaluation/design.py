@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from amlprognosis.errors import InputError
-from amlprognosis.evaluation.folds import make_folds, validate_folds
+from amlprognosis.evaluation.folds import make_folds, strata_of, validate_folds
 from amlprognosis.normalize.harmonize import EXPRESSION, design_matrix
 from amlprognosis.signatures.gene_sets import GeneSet, union_genes
 from amlprognosis.study import Study
@@ -62,16 +62,24 @@ def make_design(study: Study, cohorts: Mapping[str, AnnData], gene_sets: Mapping
     features, steps = design_matrix(study, cohorts)
     genes = {column.removeprefix(EXPRESSION) for column in features.columns if column.startswith(EXPRESSION)}
     candidates = _candidates(study, gene_sets, genes)
+    asked = study.crossvalidation
+    strata, balanced = None, ["balanced for death"]
+    if asked.stratify:
+        place = f"crossvalidation.stratify: cohorts.{study.training}"
+        strata, balanced = strata_of(cohorts[study.training].obs, asked.stratify, asked.folds, place)
     folds = make_folds(
         list(features.index),
         features["os_event"].to_numpy(),
         features["os_time"].to_numpy(),
-        study.crossvalidation.folds,
-        study.crossvalidation.repeats,
+        asked.folds,
+        asked.repeats,
         study.seed,
+        strata,
     )
     validate_folds(folds, list(features.index))
     rows = [("info", str(row["step"]), _step_note(row)) for row in steps]
+    rows.append(("info", "folds", f"{asked.folds} folds, {asked.repeats} times, by patient; {balanced[0]}"))
+    rows += [("warning", "folds", note) for note in balanced[1:]]
     total = len(candidates["genes"]) + len(candidates["absent"])
     note = f"{len(candidates['genes'])} of {total} candidate genes are measured"
     rows.append(("warning" if len(candidates["genes"]) < total / 2 else "info", "candidate genes", note))

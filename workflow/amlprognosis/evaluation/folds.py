@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from amlprognosis.cohort import require_column, shown
 from amlprognosis.errors import InputError
 
 MINIMUM_EVENTS = 10
@@ -25,7 +26,8 @@ def make_folds(
 
     Patients are sorted by identifier first, so the result depends on the seed and on the patients, not on
     the order of rows. Within a repeat every stratum is shuffled and dealt in turn, the dealing going on from
-    stratum to stratum: fold sizes, and the counts of each stratum per fold, differ by one at most.
+    stratum to stratum: fold sizes, and the counts of each stratum per fold, differ by one at most. Strata of fewer
+    patients than folds are shuffled together: one by one they would be dealt alike in every repeat.
 
     Parameters
     ----------
@@ -60,7 +62,9 @@ def make_folds(
     table["stratum"] = "all" if strata is None else pd.Series(list(strata), dtype=object).map(_stratum_name).to_numpy()
     _check_outcome(table, folds, repeats)
     table = table.sort_values("patient", kind="stable").reset_index(drop=True)
-    key = table["event"].map({True: "1", False: "0"}) + ":" + table["stratum"]
+    outcome = table["event"].map({True: "1", False: "0"})
+    key = outcome + ":" + table["stratum"]
+    key = key.where(key.map(key.value_counts()) >= folds, outcome)
     # Events first: they are dealt from the first card on, so they are spread most evenly.
     levels = sorted(set(key), reverse=True)
     parts = []
@@ -78,6 +82,50 @@ def make_folds(
         parts.append(pd.DataFrame({"repeat": repeat, "fold": fold, "patient": table["patient"]}))
     result = pd.concat(parts, ignore_index=True)
     return result.sort_values(["repeat", "fold", "patient"], kind="stable").reset_index(drop=True)
+
+
+def strata_of(obs: pd.DataFrame, columns: Sequence[str], folds: int, place: str) -> tuple[list[str], list[str]]:
+    """Stratum of each patient by some columns, for :func:`make_folds`, and what a reader should know of them.
+
+    Parameters
+    ----------
+    obs : DataFrame (n, k)
+        Clinical columns of the training cohort.
+    columns : sequence of str
+    folds : int
+    place : str
+        How errors call the key.
+
+    Returns
+    -------
+    strata : list of str, length n
+        Values joined by " / "; a missing value is "missing".
+    notes : list of str
+        Patients per stratum; then, if so, how many belong to strata that are too small to be balanced.
+
+    Raises
+    ------
+    InputError
+        A column that the cohort lacks, or one that splits it into strata of which none can be balanced.
+    """
+    for column in columns:
+        require_column(obs.columns, column, place)
+    names = [obs[column].astype(object).map(_stratum_name).to_numpy(dtype=object) for column in columns]
+    strata = [" / ".join(row) for row in zip(*names, strict=True)]
+    counts = pd.Series(strata).value_counts().sort_index()
+    few = counts[counts < folds]
+    if len(few) == len(counts):
+        raise InputError(
+            f"{place}: {', '.join(columns)} splits {len(obs)} patients into {len(counts)} groups of fewer than "
+            f"{folds}, which cannot be spread over the folds; name columns of few groups, such as trial or risk"
+        )
+    notes = [f"balanced for death and {', '.join(columns)}: " + shown([f"{k} {v}" for k, v in counts.items()], 12)]
+    if len(few):
+        notes.append(
+            f"{int(few.sum())} patients belong to {len(few)} groups of fewer than {folds} by {', '.join(columns)}: "
+            "they are balanced for death alone"
+        )
+    return strata, notes
 
 
 def _stratum_name(value: object) -> str:

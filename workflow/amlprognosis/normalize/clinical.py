@@ -69,8 +69,8 @@ def map_clinical(
     Returns
     -------
     obs : DataFrame, index patient
-        ``os_time`` (days), ``os_event`` (bool), ``age`` (years), ``sex``, ``risk``, numeric columns; patients that
-        stay.
+        ``os_time`` (days), ``os_event`` (bool), ``age`` (years), ``sex``, ``risk``, numeric columns, categories;
+        patients that stay.
     exclusions : list of dict
         ``{"patient", "reason"}``: excluded values, missing event, missing or zero time.
     steps : list of dict
@@ -122,6 +122,9 @@ def map_clinical(
                 raise InputError(f"{origin}: clinical.numeric.{name}: negative values cannot be taken the logarithm of")
             number = np.log10(1 + number)
         obs[name] = number
+    for name, column in sorted(mapping.categories.items()):
+        texts = inside[column].astype(str).str.strip()
+        obs[name] = pd.Categorical(texts.where(~is_missing(texts, mapping)))
     stays = reasons[inside.index] == ""
     kept = obs[stays].copy()
     kept["os_event"] = event[stays].astype(bool)
@@ -148,6 +151,7 @@ def _mapped(mapping: Clinical) -> list[tuple[str, str]]:
         if section:
             pairs.append((f"{key}.column", section.column))
     pairs += [(f"numeric.{name}.column", column.column) for name, column in sorted(mapping.numeric.items())]
+    pairs += [(f"categories.{name}", column) for name, column in sorted(mapping.categories.items())]
     pairs += [(f"exclude.{i}.column", rule.column) for i, rule in enumerate(mapping.exclude)]
     return pairs
 
@@ -238,9 +242,19 @@ def join_patients(
         Sample by patient.
     exclusions : list of dict
         Patients with only one of the two.
+
+    Raises
+    ------
+    InputError
+        A patient with several samples or several rows: folds are made of patients.
     """
     by_patient = clinical.set_axis(pd.Index([str(patients.get(name, name)) for name in clinical.index]), axis=0)
-    sample_of = {str(patients.get(name, name)): str(name) for name in samples}
+    owners = pd.Index([str(patients.get(name, name)) for name in samples])
+    for what, index in (("samples with expression", owners), ("clinical rows", by_patient.index)):
+        twice = index[index.duplicated()].unique()
+        if len(twice):
+            raise InputError(f"patients with several {what}: {shown(twice)}; keep one per patient")
+    sample_of = dict(zip(owners, map(str, samples), strict=True))
     both = sorted(set(by_patient.index) & set(sample_of))
     left_out = [{"patient": p, "reason": "no expression data"} for p in sorted(set(by_patient.index) - set(sample_of))]
     left_out += [{"patient": p, "reason": "no clinical data"} for p in sorted(set(sample_of) - set(by_patient.index))]

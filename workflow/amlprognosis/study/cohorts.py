@@ -80,6 +80,11 @@ class Clinical(Section):
     sex: SexColumn | None = Field(default=None, description="Sex.")
     risk: RiskColumn | None = Field(default=None, description="ELN or cytogenetic risk group.")
     numeric: dict[Name, NumericColumn] = Field(default={}, description="Further numeric columns by their new name.")
+    categories: dict[Name, str] = Field(
+        default={},
+        description="Further columns of groups, such as trial or centre, by their new name; never features, but "
+        "crossvalidation.stratify may name them.",
+    )
     exclude: list[Exclusion] = Field(default=[], description="Patients to leave out, with the reason.")
     missing_values: list[str] = Field(
         default=[
@@ -103,13 +108,16 @@ class Clinical(Section):
         mapped = {"os_event": self.os_event.column}
         mapped |= {key: part.column for key in ("age", "sex", "risk") if (part := getattr(self, key)) is not None}
         mapped |= {f"numeric.{name}": part.column for name, part in self.numeric.items()}
+        mapped |= {f"categories.{name}": column for name, column in self.categories.items()}
         for outcome, column in (("os_time", self.os_time.column), ("os_event", self.os_event.column)):
             twice = [key for key in mapped if mapped[key] == column and key != outcome]
             if twice:
                 raise ValueError(f"column {column!r} is {outcome} and {', '.join(twice)}; it can be one of them only")
-        for name in self.numeric:
-            if name in {"os_time", "os_event", "age", "sex", "risk"}:
-                raise ValueError(f"numeric.{name}: this name is taken; choose another")
+        taken = {"os_time", "os_event", "age", "sex", "risk"}
+        for place, name in [*(("numeric", n) for n in self.numeric), *(("categories", n) for n in self.categories)]:
+            if name in taken:
+                raise ValueError(f"{place}.{name}: this name is taken; choose another")
+            taken.add(name)
         return self
 
 

@@ -71,6 +71,10 @@ class Study(Section):
         leaks = sorted({"os_time", "os_event"} & set(self.features.clinical))
         if leaks:
             yield f"features.clinical: {', '.join(leaks)} is the outcome and cannot be a feature; remove it"
+        groups = {name for cohort in self.cohorts.values() if cohort.clinical for name in cohort.clinical.categories}
+        texts = sorted(groups & set(self.features.clinical))
+        if texts:
+            yield f"features.clinical: {', '.join(texts)} holds groups (clinical.categories), not numbers; remove it"
         absent = [name for name in judged.report_models if name not in run]
         # The default list names more than a short models.run has; only what the user wrote can be a mistake.
         if absent and "report_models" in judged.model_fields_set:

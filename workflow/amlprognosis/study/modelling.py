@@ -64,6 +64,21 @@ class CrossValidation(Section):
 
     folds: int = Field(default=5, ge=2, le=20, description="Folds.")
     repeats: int = Field(default=10, ge=1, le=100, description="Repeats, each a job per group of models.")
+    stratify: list[str] = Field(
+        default=[],
+        description="Columns of the training cohort (risk, sex, or those in its clinical.categories, such as trial or "
+        "centre) whose groups are spread evenly over the folds, as deaths always are; a missing value is a group.",
+    )
+
+    @field_validator("stratify")
+    @classmethod
+    def _no_outcome(cls, value: list[str]) -> list[str]:
+        leaks = sorted({"os_time", "os_event"} & set(value))
+        if leaks:
+            raise ValueError(f"{leaks[0]} is the outcome: folds are balanced for death anyway, remove it")
+        if len(set(value)) < len(value):
+            raise ValueError(f"a value stands twice (given: {value})")
+        return value
 
 
 class GeneIndexSettings(Section):

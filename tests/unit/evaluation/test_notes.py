@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from amlprognosis.evaluation.notes import note_table
+from amlprognosis.evaluation.notes import _too_small, note_table
+from amlprognosis.evaluation.sample_size import sample_size_table
 from amlprognosis.study import load_study
 
 
@@ -39,3 +41,13 @@ def test_members_of_the_grid_share_a_line():
     assert ("cross-validation", "eln", "not fitted in 1 fold: no risk group") in said
     assert ("leaderboard", "gene_index", "told here") in said
     assert not [row for row in said if row[2] == "told in grid.tsv"]
+
+
+def test_models_that_only_lack_patients_for_the_overall_risk_share_a_line():
+    days = np.arange(1, 101)
+    sizes = sample_size_table({"age": 1, "eln": 2, "gene_index": 700}, days * 20.0, days % 2 == 0, 3)
+    lines = {item: note for _, item, note in _too_small(sizes)}
+    assert set(lines) == {"age, eln", "gene_index"}
+    assert "overall risk within 0.05" in lines["age, eln"]
+    assert "0.071 deaths per candidate parameter" in lines["gene_index"]
+    assert "expected shrinkage" in lines["gene_index"]

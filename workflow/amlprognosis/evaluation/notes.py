@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from amlprognosis.evaluation.sample_size import CRITERIA, FEW_VALIDATION_EVENTS
 from amlprognosis.study import Study
 from amlprognosis.study.names import is_grid
 
@@ -21,6 +22,30 @@ def _refused(folds: pd.DataFrame) -> list[tuple[str, str, str]]:
     for (reason, fits), part in counts[grid].groupby(["reason", "fits"], sort=True):
         names = ", ".join(part["model"]) if len(part) <= 3 else f"{len(part)} members of the grid"
         rows.append(("cross-validation", names, f"not fitted in {_folds(fits)}: {reason}"))
+    return rows
+
+
+def _too_small(sizes: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Models for which the training cohort is too small; those that fail only by the overall risk share a line."""
+    small = sizes[sizes["verdict"] != "enough"]
+    if small.empty:
+        return []
+    by_risk = small["riley_criterion"] == CRITERIA["riley_risk_n"]
+    rows = [
+        (
+            "sample size",
+            str(row.model),
+            f"{row.events_per_parameter:.2g} deaths per candidate parameter; {row.riley_minimum_n} patients would be "
+            f"needed ({row.riley_criterion}), there are {row.patients}; expected shrinkage "
+            f"{row.expected_shrinkage:.2f}",
+        )
+        for row in small[~by_risk].itertuples()
+    ]
+    if by_risk.any():
+        first = small[by_risk].iloc[0]
+        names = ", ".join(small.loc[by_risk, "model"])
+        text = f"{first['riley_minimum_n']} patients would be needed ({first['riley_criterion']}), there are "
+        rows.append(("sample size", names, f"{text}{first['patients']}"))
     return rows
 
 
@@ -51,8 +76,9 @@ def note_table(
                 "each gene is re-scaled within this cohort: figures need a cohort and do not hold for one new patient"
             )
             rows.append(("validation", row.cohort, text))
-        if row.events < 100 and row.cohort in study.validation:
-            text = f"{row.events} deaths: below the 100 usually asked of a validation cohort; intervals are wide"
+        if row.events < FEW_VALIDATION_EVENTS and row.cohort in study.validation:
+            asked = f"below the {FEW_VALIDATION_EVENTS} usually asked of a validation cohort"
+            text = f"{row.events} deaths: {asked}; intervals are wide"
             rows.append(("validation", row.cohort, text))
     if not study.validation:
         rows.append(("validation", "all models", "no validation cohort: cross-validation cannot show transport"))
@@ -64,10 +90,5 @@ def note_table(
         for row in board.itertuples()
         if isinstance(row.note, str) and row.note and row.kind != "combination"
     ]
-    for row in sizes[sizes["verdict"] != "enough"].itertuples():
-        text = (
-            f"{row.events_per_parameter:.2g} deaths per candidate parameter; {row.riley_minimum_n} patients would be "
-            f"needed for an expected shrinkage of 0.9, there are {row.patients}"
-        )
-        rows.append(("sample size", row.model, text))
+    rows += _too_small(sizes)
     return pd.DataFrame(rows, columns=["source", "item", "note"]).drop_duplicates(ignore_index=True)

@@ -84,6 +84,7 @@ def leaderboard_tables(
         {name: count for name, count in universe.items() if name not in refused},
         outcome["os_time"],
         outcome["os_event"],
+        judged.main_horizon_years,
     )
     grid = {}
     if study.models.grid_run:

@@ -135,7 +135,7 @@ def test_every_doi_of_the_facts_was_looked_up():
     assert all(check["verified"] is True or check["reason"] for check in checks)
 
 
-@pytest.mark.parametrize("folder", ["demo", "gene_names", "genesets", "signatures"])
+@pytest.mark.parametrize("folder", ["demo", "gene_names", "genesets", "reporting", "signatures"])
 def test_readme_names_every_file(folder):
     text = (RESOURCES / "README.md").read_text()
     for path in (RESOURCES / folder).rglob("*"):

@@ -15,6 +15,7 @@ from amlprognosis.study.base import Name, Section
 from amlprognosis.study.cohorts import Atlas, Cohort, GdcSource, GeoSource, TablesSource
 from amlprognosis.study.modelling import CrossValidation, Evaluation, Features, GeneSets, Models, Simulation
 from amlprognosis.study.names import horizon_model, is_grid, model_slug, parse_grid_name
+from amlprognosis.study.reporting import Reporting
 
 GRID = "grid-"
 FEWEST_OF_A_GROUP = 8
@@ -40,6 +41,7 @@ class Study(Section):
     crossvalidation: CrossValidation = Field(default=CrossValidation(), description="Cross-validation.")
     models: Models = Field(default=Models(), description="Models.")
     evaluation: Evaluation = Field(default=Evaluation(), description="Evaluation.")
+    reporting: Reporting = Field(default=Reporting(), description="Answers for the TRIPOD+AI checklist.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:

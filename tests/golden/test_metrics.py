@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from amlprognosis.evaluation.calibration import cloglog, quantile_groups
-from amlprognosis.evaluation.metrics import Design, Sheet, brier_terms, concordance, evaluate, null_brier
+from amlprognosis.evaluation.metrics import Design, brier_terms, concordance, evaluate, null_brier
 from amlprognosis.evaluation.pairs import auc_pairs, comparison_matrices
+from amlprognosis.evaluation.sheets import Sheet
 from amlprognosis.evaluation.survival import fit_cox, logrank_test, restricted_mean
 from amlprognosis.models.kaplan_meier import censoring_curve, kaplan_meier
 

@@ -9,15 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amlprognosis.errors import InputError
-from amlprognosis.evaluation.metrics import (
-    Design,
-    Sheet,
-    concordance,
-    evaluate,
-    sheet_from_predictions,
-    survival_columns,
-)
+from amlprognosis.evaluation.metrics import Design, concordance, evaluate
 from amlprognosis.evaluation.pairs import bootstrap_weights, comparable_pairs, comparison_matrices
+from amlprognosis.evaluation.sheets import Sheet, sheet_from_predictions, survival_columns
 
 
 def outcome(n, seed, ties=True):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
-from amlprognosis.evaluation.metrics import Sheet, sheet_from_predictions
-from amlprognosis.evaluation.survival import fit_cox
+from amlprognosis.evaluation.bootstrap_kernels import calibration_figures
+from amlprognosis.evaluation.sheets import sheet_from_predictions
 from amlprognosis.models.kaplan_meier import kaplan_meier
+from amlprognosis.models.risk_sets import risk_sets
 from amlprognosis.study import DAYS_PER_YEAR
 
+CALIBRATION = ("calibration_slope", "calibration_intercept", "oe", "ici", "e50", "e90")
 _CLIP = 1e-4
 _KNOTS = (0.1, 0.5, 0.9)
-_Z = 1.959963984540054
 
 
 def cloglog(survival: np.ndarray) -> np.ndarray:
@@ -46,116 +45,101 @@ def restricted_cubic_spline(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
     return np.column_stack(columns)
 
 
-def smooth_observed(predicted_survival: np.ndarray, time: np.ndarray, event: np.ndarray, day: float) -> np.ndarray:
-    """Smoothed observed risk of death by ``day`` at each predicted survival, shape (n,).
+def calibration_values(
+    survival: np.ndarray, time: np.ndarray, event: np.ndarray, weights: np.ndarray, day: float
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Calibration figures of one model at a horizon, one value per row of weights.
 
-    A Cox model of the outcome on a restricted cubic spline (3 knots) of cloglog of the prediction. With too few
-    distinct predictions for a spline it is linear; NaN when the predictions are constant.
+    calibration_slope
+        Coefficient of a Cox model of the outcome (whole follow-up) on the complementary log-log of the predicted
+        survival, log(-log S); 1 is ideal, below 1 the predictions are too extreme (Crowson 2016, McLernon 2023).
+    calibration_intercept
+        Calibration in the large on that scale: the shift a of log(-log S) after which the mean predicted risk,
+        mean(1 - S^exp(a)), equals the Kaplan-Meier risk at the horizon; 0 is ideal, above 0 more patients die than
+        predicted. It is the intercept of a logistic recalibration with slope 1, with the log cumulative hazard in
+        place of the log odds (Crowson 2016) and the Kaplan-Meier risk in place of the observed share (McLernon 2023).
+    oe
+        Observed (Kaplan-Meier) over expected (mean predicted) risk of death at the horizon (McLernon 2023).
+    ici, e50, e90
+        Mean, median and 90% quantile of the distance between predicted risk and observed risk, the latter smoothed by
+        a Cox model on a restricted cubic spline (3 knots at the 10%, 50% and 90% quantiles of all patients) of the
+        complementary log-log; a straight line where the predictions are too few for a spline (Austin 2020). Every
+        draw of a bootstrap adds its own scatter to these distances, so that their intervals lean upwards.
 
-    References
-    ----------
-    Austin, Harrell and van Klaveren, Stat Med 2020, doi:10.1002/sim.8570
-    """
-    x = cloglog(predicted_survival)
-    if np.ptp(x) < 1e-9:
-        return np.full(len(x), np.nan)
-    knots = np.quantile(x, _KNOTS)
-    basis = restricted_cubic_spline(x, knots) if np.diff(knots).min() > 1e-6 else x[:, None]
-    for design in (basis, x[:, None]):
-        fit = fit_cox(design, time, event)
-        if fit.converged:
-            return 1.0 - np.exp(-fit.baseline(day) * np.exp(design @ fit.coef))
-    return np.full(len(x), np.nan)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Calibration of one model at one horizon; NaN where it cannot be computed, ``notes`` say why.
-
-    ``oe`` observed over expected deaths, ``slope`` 1 is ideal (< 1: predictions too extreme), ``ici``, ``e50``,
-    ``e90``: mean, median and 90% quantile of |observed - predicted| risk.
-    """
-
-    slope: float
-    slope_low: float
-    slope_high: float
-    oe: float
-    oe_low: float
-    oe_high: float
-    ici: float
-    e50: float
-    e90: float
-    notes: tuple[str, ...] = ()
-
-
-def calibrate(sheet: Sheet, time: np.ndarray, event: np.ndarray, horizon_years: float) -> Calibration:
-    """Calibration slope, observed/expected and Austin's indices at a horizon.
-
-    Out of fold each figure is computed per repeat (all patients of a repeat together) and averaged over the
-    repeats; the variance is the mean variance of a repeat, because repeats reuse the same patients. Limits: Wald
-    for the slope; for O/E on the log scale from Greenwood's variance of the Kaplan-Meier estimate.
+    Out of fold each figure is computed per repeat (all patients of a repeat together) and averaged over the repeats,
+    O/E on the log scale.
 
     Parameters
     ----------
-    sheet : Sheet
+    survival : ndarray, shape (repeats, n)
+        Predicted S(t); NaN where there is none.
     time, event : ndarray, shape (n,)
-    horizon_years : float
+    weights : ndarray, shape (b, n)
+        The first row is the estimate (ones), the others bootstrap counts.
+    day : float
+
+    Returns
+    -------
+    values : dict of name to ndarray, shape (b,)
+        NaN where a figure cannot be computed.
+    notes : list of str
+
+    References
+    ----------
+    Crowson et al., Stat Methods Med Res 2016, doi:10.1177/0962280213497434; McLernon et al., Ann Intern Med 2023,
+    doi:10.7326/M22-0844; Austin, Harrell and van Klaveren, Stat Med 2020, doi:10.1002/sim.8570
     """
-    day = horizon_years * DAYS_PER_YEAR
-    index = np.flatnonzero(np.isclose(sheet.times, day, rtol=0, atol=0.01))
-    if not len(index) or not np.isfinite(sheet.survival[:, :, index[0]]).any():
-        return _uncalibrated("no predicted survival")
-    if not (time > day).any():
-        return _uncalibrated("nobody is followed past the horizon")
-    slopes, ratios, errors, notes = [], [], [], set()
-    for row in sheet.survival[:, :, index[0]]:
+    repeats, lost = [], 0
+    for row in survival:
         known = np.isfinite(row)
-        if not known.any() or not (event[known] & (time[known] <= day)).any():
+        if not (event[known] & (time[known] <= day)).any() or not (time[known] > day).any():
+            lost += 1
             continue
-        s, t, e = row[known], time[known], event[known]
-        x = cloglog(s)
-        fit = fit_cox(x, t, e) if np.ptp(x) > 1e-9 else None
-        if fit is not None and fit.converged:
-            slopes.append((fit.coef[0], fit.std_error[0] ** 2))
-        else:
-            notes.add("no calibration slope in some repeat: constant predictions")
-        km = kaplan_meier(t, e)
-        place = np.searchsorted(km.time, day, side="right") - 1
-        alive = float(km.at(day))
-        observed, expected = 1.0 - alive, float((1.0 - s).mean())
-        if expected > 0 and observed > 0:
-            ratios.append((np.log(observed / expected), (alive * km.std_error[place] / observed) ** 2))
-        gap = np.abs(smooth_observed(s, t, e, day) - (1.0 - s))
-        if np.isfinite(gap).all():
-            errors.append((gap.mean(), np.median(gap), np.quantile(gap, 0.9)))
-    slope, slope_low, slope_high = _pool(slopes)
-    oe, oe_low, oe_high = map(float, np.exp(_pool(ratios)))
-    ici, e50, e90 = np.mean(errors, axis=0) if errors else (np.nan, np.nan, np.nan)
-    return Calibration(
-        slope,
-        slope_low,
-        slope_high,
-        oe,
-        oe_low,
-        oe_high,
-        ici=float(ici),
-        e50=float(e50),
-        e90=float(e90),
-        notes=tuple(sorted(notes)),
+        repeats.append(_of_one_repeat(row[known], time[known], event[known], weights[:, known], day))
+    notes = [f"no calibration in {lost} repeats: no death by the horizon, or nobody followed past it"] if lost else []
+    if not repeats:
+        return {name: np.full(len(weights), np.nan) for name in CALIBRATION}, notes
+    figures = np.stack(repeats)
+    figures[:, :, CALIBRATION.index("oe")] = np.log(figures[:, :, CALIBRATION.index("oe")])
+    estimated = np.isfinite(figures[:, 0])
+    for name in ("calibration_slope", "oe", "ici"):
+        unknown = int((~estimated[:, CALIBRATION.index(name)]).sum())
+        if unknown:
+            where = f" in {unknown} of {len(survival)} repeats" if len(survival) > 1 else ""
+            notes.append(f"no {name}{where}: predictions are constant, or separate the deaths")
+    # A draw counts if it has a value in every repeat that has an estimate.
+    use = np.broadcast_to(estimated[:, None], figures.shape)
+    total = np.where(use, figures, 0.0).sum(0)
+    mean = np.where(use.any(0), total / np.maximum(use.sum(0), 1), np.nan)
+    values = {name: mean[:, k] for k, name in enumerate(CALIBRATION)}
+    values["oe"] = np.exp(values["oe"])
+    return values, notes
+
+
+def _of_one_repeat(
+    survival: np.ndarray, time: np.ndarray, event: np.ndarray, weights: np.ndarray, day: float
+) -> np.ndarray:
+    """Figures of one repeat, shape (b, 6), in the order of CALIBRATION."""
+    sets = risk_sets(time, event)
+    predicted = survival[sets.order]
+    x = cloglog(predicted)
+    knots = np.quantile(x, _KNOTS)
+    basis = restricted_cubic_spline(x, knots) if np.diff(knots).min() > 1e-6 else x[:, None]
+    spread = basis.std(axis=0)
+    scale = np.where(spread > 1e-9, spread, 1.0)
+    columns = np.where(spread > 1e-9, (basis - basis.mean(axis=0)) / scale, 0.0)
+    figures = calibration_figures(
+        np.ascontiguousarray(columns[:, :1]),
+        np.ascontiguousarray(columns),
+        -np.log(np.clip(predicted, _CLIP, 1 - _CLIP)),
+        1.0 - predicted,
+        sets.event,
+        sets.starts,
+        int((sets.times > day).sum()),
+        np.ascontiguousarray(weights[:, sets.order]),
     )
-
-
-def _uncalibrated(reason: str) -> Calibration:
-    nan = float("nan")
-    return Calibration(nan, nan, nan, nan, nan, nan, nan, nan, nan, notes=(f"no calibration: {reason}",))
-
-
-def _pool(pairs: list[tuple[float, float]]) -> tuple[float, float, float]:
-    if not pairs:
-        return np.nan, np.nan, np.nan
-    center, variance = np.mean(pairs, axis=0)
-    spread = _Z * np.sqrt(variance)
-    return float(center), float(center - spread), float(center + spread)
+    figures[:, 0] /= scale[0]
+    return figures
 
 
 def calibration_points(

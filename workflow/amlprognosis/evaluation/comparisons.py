@@ -128,7 +128,7 @@ def validation_comparisons(
             for name in other.sheets:
                 if kind_of(name) == "comparator" and name not in sheets:
                     sheets[name], results[name] = other.sheets[name], other.results[name]
-        joint = Evaluation(run.design, run.patients, sheets, results, {}, {})
+        joint = Evaluation(run.design, run.patients, sheets, results)
         part = comparisons(predictions, outcomes[cohort], horizons_years, n_boot, seed, metrics, cohort, joint)
         part.insert(1, "adaptation", adaptation)
         tables.append(part)

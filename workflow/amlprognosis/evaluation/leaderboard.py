@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from amlprognosis.errors import InputError
-from amlprognosis.evaluation.calibration import Calibration, calibrate
-from amlprognosis.evaluation.metrics import (
-    Design,
-    Result,
-    Sheet,
-    evaluate,
-    sheet_from_predictions,
-)
-from amlprognosis.study import BEST_OF_GRID, COMPARATORS, DAYS_PER_YEAR, horizon_suffix
-from amlprognosis.study.names import is_grid
+from amlprognosis.evaluation.calibration import CALIBRATION
+from amlprognosis.evaluation.metrics import Design, Result, evaluate
+from amlprognosis.evaluation.sheets import Sheet, sheet_from_predictions
+from amlprognosis.models.learners.base import run_threads
+from amlprognosis.study import BEST_OF_GRID, horizon_suffix
+from amlprognosis.study.names import is_comparator, is_grid
 
 KIND_ORDER = {"model": 0, "procedure": 1, "combination": 2, "comparator": 3}
 N_BOOT = 1000
@@ -32,8 +29,6 @@ class Evaluation:
     patients: list[str]
     sheets: dict[str, Sheet]
     results: dict[str, Result]
-    calibrations: dict[str, Calibration]
-    calibration_horizons: dict[str, float]
 
 
 def evaluate_models(
@@ -43,44 +38,56 @@ def evaluate_models(
     n_boot: int = N_BOOT,
     seed: int = 0,
     main_horizon: float | None = None,
+    decision_threshold: float = 0.5,
+    reported: Collection[str] = (),
+    n_jobs: int = 1,
 ) -> Evaluation:
     """Evaluate all models of one cohort with the same bootstrap draws.
 
     Parameters
     ----------
     predictions : DataFrame
-        model, patient, risk, survival columns and, out of fold, repeat and fold.
+        model, patient, risk, survival columns, risk_group and, out of fold, repeat and fold.
     outcome : DataFrame, index = patient
         os_time (days), os_event.
     horizons_years : sequence of float
     n_boot : int
     seed : int
     main_horizon : float, optional
-        Years, for the calibration; default the middle horizon. A model that predicts survival at other horizons
-        only (a classifier) is calibrated at its last one.
+        Years, for calibration and net benefit; default the middle horizon. A model that predicts survival at other
+        horizons only (a classifier) is calibrated at its last one.
+    decision_threshold : float
+        Of the net benefit.
+    reported : collection of str
+        Members of the grid with all intervals; of the other members the calibration figures have none, since a
+        thousand Cox fits for each of a hundred members would take longer than all the rest.
+    n_jobs : int
+        Threads over models; they do not change the result.
     """
     outcome = outcome.rename(index=str).sort_index()
     if outcome.index.has_duplicates:
         raise InputError(f"patient {outcome.index[outcome.index.duplicated()][0]} has more than one outcome")
-    if main_horizon is None:
-        main_horizon = sorted(horizons_years)[len(horizons_years) // 2]
     time, event = outcome["os_time"].to_numpy(float), outcome["os_event"].to_numpy(bool)
-    design = Design(time, event, tuple(horizons_years), n_boot, seed)
+    design = Design(
+        time,
+        event,
+        tuple(horizons_years),
+        n_boot,
+        seed,
+        main_horizon_years=main_horizon,
+        decision_threshold=decision_threshold,
+    )
     patients = list(outcome.index)
     sheets = {
         str(model): sheet_from_predictions(part, patients) for model, part in predictions.groupby("model", sort=True)
     }
-    results = {model: evaluate(sheet, design) for model, sheet in sheets.items()}
-    at = {model: _calibration_horizon(sheet, horizons_years, main_horizon) for model, sheet in sheets.items()}
-    calibrations = {model: calibrate(sheet, time, event, at[model]) for model, sheet in sheets.items()}
-    return Evaluation(design, patients, sheets, results, calibrations, at)
 
+    def one(model: str) -> Result:
+        return evaluate(sheets[model], design, kind_of(model) != "combination" or model in reported)
 
-def _calibration_horizon(sheet: Sheet, horizons_years: Sequence[float], main: float) -> float:
-    if np.isfinite(sheet.mean_survival(main * DAYS_PER_YEAR)).any():
-        return float(main)
-    known = [y for y in horizons_years if np.isfinite(sheet.mean_survival(y * DAYS_PER_YEAR)).any()]
-    return float(max(known, default=main))
+    with threadpool_limits(limits=1):
+        results = dict(zip(sheets, run_threads(one, sheets, n_jobs), strict=True))
+    return Evaluation(design, patients, sheets, results)
 
 
 def metric_names(horizons_years: Sequence[float]) -> list[str]:
@@ -116,9 +123,9 @@ def leaderboard(
     Returns
     -------
     DataFrame
-        model, kind, patients, events, repeats, features, metrics each with _low and _high, calibration at
-        ``calibration_horizon`` (years), ibs_reference (of the Kaplan-Meier curve), note. Sorted by kind
-        (models first), then falling c_harrell, then name.
+        model, kind, patients, events, repeats, features, metrics each with _low and _high, ibs_reference (of the
+        Kaplan-Meier curve), calibration at ``calibration_horizon`` (years), d_calibration_p, net_benefit,
+        rmst_difference_months, note. Sorted by kind (models first), then falling c_harrell, then name.
     """
     run = evaluation or evaluate_models(predictions, outcome, horizons_years, n_boot, seed, main_horizon)
     sizes = _median_features(selected)
@@ -140,7 +147,7 @@ def leaderboard(
 
 def kind_of(model: str) -> str:
     """Return "model", "procedure" (best of the grid), "combination" (member of the grid) or "comparator"."""
-    if model in COMPARATORS:
+    if is_comparator(model):
         return "comparator"
     if model == BEST_OF_GRID:
         return "procedure"
@@ -160,32 +167,35 @@ def _ranked(table: pd.DataFrame, first: list[str]) -> pd.DataFrame:
 
 
 def _metric_cells(run: Evaluation, model: str, horizons_years: Sequence[float]) -> dict[str, object]:
-    result, sheet = run.results.get(model), run.sheets.get(model)
+    sheet = run.sheets.get(model)
     available = np.zeros(len(run.patients), dtype=bool) if sheet is None else sheet.available
     cells: dict[str, object] = {
         "patients": int(available.sum()),
         "events": int(run.design.event[available].sum()),
         "repeats": 0 if sheet is None else sheet.block.shape[0],
     }
+    result = run.results.get(model, Result({}, []))
+
+    def put(name: str) -> None:
+        cells[name] = result.estimate(name)
+        cells[f"{name}_low"], cells[f"{name}_high"] = result.interval(name)
+
     for name in metric_names(horizons_years):
-        low, high = (np.nan, np.nan) if result is None else result.interval(name)
-        cells[name] = np.nan if result is None else result.estimate(name)
-        cells[f"{name}_low"], cells[f"{name}_high"] = low, high
-    cells["ibs_reference"] = np.nan if result is None else result.estimate("ibs_reference")
-    calibration = run.calibrations.get(model)
-    cells["calibration_horizon"] = run.calibration_horizons.get(model, np.nan)
-    for label, attribute in (("calibration_slope", "slope"), ("oe", "oe")):
-        for end in ("", "_low", "_high"):
-            cells[label + end] = np.nan if calibration is None else getattr(calibration, attribute + end)
-    for label in ("ici", "e50", "e90"):
-        cells[label] = np.nan if calibration is None else getattr(calibration, label)
+        put(name)
+    cells["ibs_reference"] = result.estimate("ibs_reference")
+    cells["calibration_horizon"] = result.calibration_horizon
+    for name in CALIBRATION:
+        put(name)
+    cells["d_calibration_p"] = result.estimate("d_calibration_p")
+    for name in ("net_benefit", "rmst_difference_months"):
+        put(name)
     return cells
 
 
 def _notes(run: Evaluation, model: str) -> list[str]:
     if model not in run.results:
         return ["no predictions"]
-    return [*run.results[model].notes, *run.calibrations[model].notes]
+    return run.results[model].notes
 
 
 def _median_features(selected: pd.DataFrame | None) -> dict[str, float]:
@@ -214,21 +224,34 @@ def evaluate_validation(
     n_boot: int = N_BOOT,
     seed: int = 0,
     main_horizon: float | None = None,
+    decision_threshold: float = 0.5,
+    reported: Collection[str] = (),
+    n_jobs: int = 1,
 ) -> dict[tuple[str, str], Evaluation]:
     """Evaluate frozen models per (cohort, adaptation).
 
     Parameters
     ----------
     predictions : DataFrame
-        model, cohort, adaptation, patient, risk, survival columns, features_missing.
+        model, cohort, adaptation, patient, risk, survival columns, risk_group, features_missing.
     outcomes : mapping of cohort to DataFrame (index = patient; os_time, os_event)
+    horizons_years, n_boot, seed, main_horizon, decision_threshold, reported, n_jobs
+        As for :func:`evaluate_models`.
     """
     found = {}
     for (cohort, adaptation), part in predictions.groupby(["cohort", "adaptation"], sort=True):
         if cohort not in outcomes:
             raise InputError(f"there is no outcome table for the validation cohort {cohort}")
         found[(str(cohort), str(adaptation))] = evaluate_models(
-            part, outcomes[cohort], horizons_years, n_boot, seed, main_horizon
+            part,
+            outcomes[cohort],
+            horizons_years,
+            n_boot,
+            seed,
+            main_horizon,
+            decision_threshold,
+            reported,
+            n_jobs,
         )
     return found
 

@@ -7,14 +7,14 @@ of fitting the model on other ones.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
-from amlprognosis.errors import InputError
+from amlprognosis.evaluation.calibration import CALIBRATION, calibration_values
+from amlprognosis.evaluation.d_calibration import d_calibration
+from amlprognosis.evaluation.net_benefit import net_benefit_values
 from amlprognosis.evaluation.pairs import (
     auc_pairs,
     bootstrap_weights,
@@ -24,108 +24,13 @@ from amlprognosis.evaluation.pairs import (
     quadratic,
     uno_weights,
 )
+from amlprognosis.evaluation.restricted_mean import restricted_mean_values
+from amlprognosis.evaluation.sheets import Sheet, mean_over_repeats
+from amlprognosis.evaluation.sheets import sheet_from_predictions as sheet_from_predictions
 from amlprognosis.models.kaplan_meier import KaplanMeier, censoring_curve
 from amlprognosis.study import DAYS_PER_YEAR, horizon_suffix
 
 FEW_AT_RISK = 10
-_SURVIVAL = re.compile(r"^survival_(\d+(?:\.\d+)?)(y|d)$")
-
-
-def survival_columns(columns: Sequence[str]) -> dict[str, float]:
-    """Columns ``survival_<a>y`` and ``survival_<b>d`` with their time in days, by increasing time."""
-    found = {}
-    for column in columns:
-        match = _SURVIVAL.match(str(column))
-        if match:
-            found[str(column)] = float(match[1]) * (DAYS_PER_YEAR if match[2] == "y" else 1.0)
-    return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """The predictions of one model as arrays.
-
-    Attributes
-    ----------
-    score : ndarray, shape (repeats, n)
-    block : ndarray of int, shape (repeats, n)
-        Fold, or -1 where the patient has no prediction in that repeat.
-    survival : ndarray, shape (repeats, n, t)
-    times : ndarray, shape (t,)
-        Days of the survival predictions.
-    """
-
-    score: np.ndarray
-    block: np.ndarray
-    survival: np.ndarray
-    times: np.ndarray
-
-    @property
-    def available(self) -> np.ndarray:
-        """Patients with at least one prediction, shape (n,) bool."""
-        return np.any(self.block >= 0, axis=0)
-
-    def mean_survival(self, time: float) -> np.ndarray:
-        """Mean predicted S(t) over the repeats, shape (n,); NaN where there is none."""
-        index = np.flatnonzero(np.isclose(self.times, time, rtol=0, atol=0.01))
-        if not len(index):
-            return np.full(self.block.shape[1], np.nan)
-        return _mean_over_repeats(self.survival[:, :, index[0]])
-
-    def restricted(self, block: np.ndarray) -> Sheet:
-        """Only the predictions that ``block`` (of another model) has too."""
-        both = np.where(block >= 0, self.block, -1)
-        survival = np.where((both >= 0)[:, :, None], self.survival, np.nan)
-        return Sheet(self.score, both, survival, self.times)
-
-
-def _mean_over_repeats(values: np.ndarray) -> np.ndarray:
-    known = np.isfinite(values)
-    count = known.sum(0)
-    total = np.where(known, values, 0.0).sum(0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def sheet_from_predictions(predictions: pd.DataFrame, patients: Sequence[str]) -> Sheet:
-    """Arrange the long table of one model by repeat and patient.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        patient, risk and, where they exist, repeat, fold, survival_* (one model, one cohort).
-    patients : sequence of str, length n
-        The order of the patients.
-
-    Raises
-    ------
-    InputError
-        Unknown patients, a patient twice in a repeat, an infinite risk.
-    """
-    table = predictions.assign(
-        repeat=predictions.get("repeat", 1),
-        fold=predictions.get("fold", 0),
-    )
-    position = pd.Index(list(patients)).get_indexer(table["patient"].astype(str))
-    if (position < 0).any():
-        name = table["patient"].iloc[int(np.flatnonzero(position < 0)[0])]
-        raise InputError(f"prediction for patient {name}, who is not in the outcome table of the cohort")
-    twice = table.duplicated(["repeat", "patient"])
-    if twice.any():
-        row = table[twice].iloc[0]
-        raise InputError(f"patient {row['patient']} is predicted twice in repeat {row['repeat']}")
-    risk = table["risk"].to_numpy(dtype=float)
-    if np.isinf(risk).any():
-        raise InputError("a predicted risk is infinite; the model has to return finite numbers")
-    columns = survival_columns(list(table.columns))
-    repeats, row = np.unique(table["repeat"].to_numpy(), return_inverse=True)
-    shape = (len(repeats), len(patients))
-    score, block = np.zeros(shape), np.full(shape, -1)
-    survival = np.full((*shape, len(columns)), np.nan)
-    score[row, position] = np.nan_to_num(risk)
-    block[row, position] = np.where(np.isnan(risk), -1, table["fold"].to_numpy(dtype=int))
-    survival[row, position] = table[list(columns)].to_numpy(dtype=float)
-    survival[block < 0] = np.nan
-    return Sheet(score, block, survival, np.array(list(columns.values())))
 
 
 @dataclass
@@ -143,6 +48,10 @@ class Design:
         Truncation of Uno's C in days; default: the last horizon.
     censoring : KaplanMeier, optional
         Another censoring curve than that of these patients.
+    main_horizon_years : float, optional
+        Of calibration and net benefit; default the middle horizon.
+    decision_threshold : float
+        Risk of death at the main horizon from which one would act: net benefit.
 
     Attributes
     ----------
@@ -157,6 +66,8 @@ class Design:
     seed: int
     tau: float | None = None
     censoring: KaplanMeier | None = None
+    main_horizon_years: float | None = None
+    decision_threshold: float = 0.5
     ipcw: KaplanMeier = field(init=False, repr=False)
     reasons: dict[str, str] = field(default_factory=dict, init=False)
     _denominators: dict = field(default_factory=dict, init=False, repr=False)
@@ -169,6 +80,9 @@ class Design:
         self.censoring = self.ipcw
         days = {horizon_suffix(y): y * DAYS_PER_YEAR for y in sorted(self.horizons_years)}
         self.days = days
+        if self.main_horizon_years is None:
+            self.main_horizon_years = sorted(self.horizons_years)[len(self.horizons_years) // 2]
+        self.main_day = self.main_horizon_years * DAYS_PER_YEAR
         tau = self.tau if self.tau is not None else max(days.values())
         comparable = comparable_pairs(self.time, self.event)
         self.pairs: dict[str, np.ndarray] = {
@@ -207,10 +121,21 @@ class Design:
 
 @dataclass
 class Result:
-    """Metrics of one model: ``values[metric]`` has shape (1 + n_boot,), the estimate first."""
+    """Metrics of one model.
+
+    Attributes
+    ----------
+    values : dict of metric to ndarray, shape (1 + n_boot,)
+        The estimate first.
+    notes : list of str
+    calibration_horizon, rmst_horizon : float
+        Years at which calibration is judged and to which mean survival is restricted; NaN without.
+    """
 
     values: dict[str, np.ndarray]
     notes: list[str]
+    calibration_horizon: float = np.nan
+    rmst_horizon: float = np.nan
 
     def estimate(self, metric: str) -> float:
         """The estimate, NaN where it has none."""
@@ -265,16 +190,28 @@ def null_brier(design: Design, day: float, weights: np.ndarray) -> np.ndarray:
     return _ratio(p * q, p + q)
 
 
-def evaluate(sheet: Sheet, design: Design) -> Result:
+def evaluate(sheet: Sheet, design: Design, calibration_draws: bool = True) -> Result:
     """Compute every metric of one model and its bootstrap replicates.
+
+    Parameters
+    ----------
+    sheet : Sheet
+    design : Design
+    calibration_draws : bool
+        Whether the calibration figures, each draw of which is a few Cox fits, have replicates.
 
     Returns
     -------
     Result
-        c_harrell, c_uno, auc_<h>, brier_<h>, ipa_<h>, ibs, ibs_reference. A metric that cannot be computed is
-        NaN and the notes say why. AUC and C use the risk as it is, the Brier score the predicted S(t). Out of
-        fold, the squared error of a patient is the mean over the repeats. The integrated Brier score is the
-        trapezoid over the predicted times, from B(0) = 0 to the last usable horizon, divided by that time.
+        c_harrell, c_uno, auc_<h>, brier_<h>, ipa_<h>, ibs, ibs_reference; calibration_slope, calibration_intercept,
+        oe, ici, e50, e90 (:func:`~amlprognosis.evaluation.calibration.calibration_values`, at the main horizon, or
+        the last one with predictions for a model that predicts at others only); d_calibration_chi2, d_calibration_p;
+        net_benefit (main horizon, decision threshold); rmst_low_months, rmst_high_months, rmst_difference_months.
+        A metric that cannot be computed is NaN and the notes say why. AUC and C use the risk as it is, the others the
+        predicted S(t) or the risk groups. Out of fold, the squared error of a patient is the mean over the repeats;
+        calibration and net benefit are computed per repeat and averaged; the risk group is that of most repeats. The
+        integrated Brier score is the trapezoid over the predicted times, from B(0) = 0 to the last usable horizon,
+        divided by that time.
     """
     notes = [design.reasons[s] for s in design.days if s in design.reasons]
     values: dict[str, np.ndarray] = {}
@@ -295,10 +232,77 @@ def evaluate(sheet: Sheet, design: Design) -> Result:
     if partly:
         notes.append(f"{partly} predictions are missing in single repeats")
     _add_brier(sheet, design, values, notes)
-    lost = max((int((~np.isfinite(v[1:])).sum()) for v in values.values() if np.isfinite(v[0])), default=0)
-    if lost:
-        notes.append(f"{lost} bootstrap replicates without comparable patients left out")
-    return Result(values, notes)
+    result = Result(values, notes)
+    _add_calibration(sheet, design, result, calibration_draws)
+    _add_net_benefit(sheet, design, result)
+    _add_restricted_means(sheet, design, result)
+    _count_lost(result, () if calibration_draws else CALIBRATION)
+    return result
+
+
+def _count_lost(result: Result, without_draws: Sequence[str]) -> None:
+    """Say how many replicates of the worst metric could not be computed."""
+    lost = {
+        name: int((~np.isfinite(values[1:])).sum())
+        for name, values in result.values.items()
+        if np.isfinite(values[0]) and name not in without_draws
+    }
+    worst = max(lost, key=lambda name: lost[name], default=None)
+    if worst is not None and lost[worst]:
+        result.notes.append(f"{lost[worst]} bootstrap replicates of {worst} left out: not defined for their patients")
+
+
+def _add_calibration(sheet: Sheet, design: Design, result: Result, draws: bool) -> None:
+    undefined = np.full(len(design.weights), np.nan)
+    result.values |= dict.fromkeys((*CALIBRATION, "d_calibration_chi2", "d_calibration_p"), undefined)
+    found = d_calibration(sheet.survival, sheet.times, design.time, design.event, design.weights)
+    if found is None:
+        result.notes.append("no D-calibration: the model predicts no survival curve")
+    else:
+        _, result.values["d_calibration_chi2"], result.values["d_calibration_p"] = found
+    day = calibration_day(sheet, design)
+    if day is None:
+        result.notes.append("no calibration: no predicted survival")
+        return
+    result.calibration_horizon = day / DAYS_PER_YEAR
+    reason = design.unusable(day)
+    survival = sheet.survival_at(day)
+    if reason or survival is None:
+        result.notes.append(f"no calibration: {reason}")
+        return
+    weights = design.weights if draws else design.weights[:1]
+    values, notes = calibration_values(survival, design.time, design.event, weights, day)
+    for name, found_values in values.items():
+        result.values[name] = np.concatenate((found_values, undefined[len(found_values) :]))
+    result.notes += notes
+
+
+def calibration_day(sheet: Sheet, design: Design) -> float | None:
+    """Days of the main horizon, or of the last one at which the model predicts survival; None without any."""
+    known = [day for day in design.days.values() if sheet.survival_at(day) is not None]
+    if sheet.survival_at(design.main_day) is not None:
+        return design.main_day
+    return max(known, default=None)
+
+
+def _add_net_benefit(sheet: Sheet, design: Design, result: Result) -> None:
+    result.values["net_benefit"] = np.full(len(design.weights), np.nan)
+    survival, reason = sheet.survival_at(design.main_day), design.unusable(design.main_day)
+    if survival is None or reason:
+        result.notes.append(f"no net benefit: {reason or f'no predicted survival at {design.main_horizon_years:g}y'}")
+        return
+    values = net_benefit_values(
+        survival, design.time, design.event, design.weights, design.main_day, [design.decision_threshold]
+    )
+    result.values["net_benefit"] = values[:, 0]
+
+
+def _add_restricted_means(sheet: Sheet, design: Design, result: Result) -> None:
+    last = max(design.days.values())
+    values, tau, notes = restricted_mean_values(design.time, design.event, sheet.majority_group(), design.weights, last)
+    result.values |= values
+    result.rmst_horizon = tau / DAYS_PER_YEAR
+    result.notes += notes
 
 
 def _brier_at(sheet: Sheet, design: Design, index: int, day: float) -> tuple[np.ndarray, np.ndarray] | None:
@@ -307,7 +311,7 @@ def _brier_at(sheet: Sheet, design: Design, index: int, day: float) -> tuple[np.
     if not known.any():
         return None
     terms = brier_terms(sheet.survival[:, :, index], design.time, design.event, design.ipcw, day)
-    mean = _mean_over_repeats(np.where(known, terms, np.nan))
+    mean = mean_over_repeats(np.where(known, terms, np.nan))
     weights = design.weights * np.isfinite(mean)
     model = _ratio(weights @ np.nan_to_num(mean), weights.sum(1))
     return model, null_brier(design, day, weights)

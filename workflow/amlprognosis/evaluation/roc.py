@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from amlprognosis.evaluation.metrics import Sheet, sheet_from_predictions
 from amlprognosis.evaluation.pairs import case_weights
+from amlprognosis.evaluation.sheets import Sheet, sheet_from_predictions
 from amlprognosis.models.kaplan_meier import KaplanMeier, censoring_curve
 from amlprognosis.study import DAYS_PER_YEAR
 

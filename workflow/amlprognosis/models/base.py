@@ -13,7 +13,7 @@ from amlprognosis.errors import InputError
 from amlprognosis.models.preprocess import Preprocessor, shorten
 
 if TYPE_CHECKING:
-    from amlprognosis.models.contributions import Parts
+    from amlprognosis.models.contributions import Additive
 
 OUTCOME_DTYPE = [("event", bool), ("time", float)]
 
@@ -90,8 +90,8 @@ class RiskModel(BaseEstimator):
     """Base of all prognostic models.
 
     A subclass sets its parameters in ``__init__``, learns in ``_fit(x, time, event)`` (setting ``preprocessor_``),
-    says the risk of prepared patients in ``_risk(values)`` and takes it apart in ``_contributions(values)``. Rows are
-    sorted by patient id before learning, so that the order of patients does not matter even to random learners.
+    says the risk of prepared patients in ``_risk(values)`` and takes it apart in ``_additive(values)``. Rows are sorted
+    by patient id before learning, so that the order of patients does not matter even to random learners.
 
     Attributes
     ----------
@@ -152,8 +152,11 @@ class RiskModel(BaseEstimator):
     def _risk(self, values: np.ndarray) -> np.ndarray:
         raise TypeError(f"{type(self).__name__} does not say its risk")
 
-    def _contributions(self, values: np.ndarray) -> Parts:
+    def _additive(self, values: np.ndarray) -> Additive:
         raise TypeError(f"{type(self).__name__} does not say what its features contribute")
+
+    def _contributions(self, values: np.ndarray) -> Additive:
+        return self._additive(values)
 
     def _set_baseline(self, risk: np.ndarray, time: np.ndarray, event: np.ndarray) -> None:
         from amlprognosis.models.cox_kernels import baseline_hazard

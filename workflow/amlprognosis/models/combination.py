@@ -12,7 +12,7 @@ import pandas as pd
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import RiskModel
-from amlprognosis.models.contributions import Parts, linear_parts
+from amlprognosis.models.contributions import Additive, linear_terms
 from amlprognosis.models.families import make_learner
 from amlprognosis.models.screened import ForestMixin
 from amlprognosis.models.workbench import Workbench
@@ -140,6 +140,8 @@ class Combination(ForestMixin, RiskModel):
         self.features_in_ = list(self.preprocessor_.features_)
         self.dropped_ = list(self.preprocessor_.dropped_)
         self.n_patients_, self.n_events_ = len(bench.outcome), int(bench.outcome["event"].sum())
+        if self.kind_ != "linear":
+            self.forest_ = self.forest_.with_cover(z[:, used])
         self.cutpoint_ = float(np.median(self._risk(z[:, used])))
         return self
 
@@ -171,10 +173,10 @@ class Combination(ForestMixin, RiskModel):
             return values @ self.coef_ - self.offset_
         return self.forest_.mean_values(values)[:, 0].copy()
 
-    def _contributions(self, values: np.ndarray) -> Parts:
+    def _additive(self, values: np.ndarray) -> Additive:
         if self.kind_ == "linear":
-            return linear_parts(values, self.coef_, -self.offset_)
-        return super()._contributions(values)
+            return linear_terms(values, self.coef_, -self.offset_)
+        return super()._additive(values)
 
     def predict_survival(self, X: pd.DataFrame, times_days: Any) -> np.ndarray:
         """Survival probability of each patient (n, len(times_days)); of a forest the mean over its trees."""

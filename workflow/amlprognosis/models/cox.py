@@ -10,7 +10,7 @@ import pandas as pd
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import RiskModel, fit_columns
-from amlprognosis.models.contributions import Parts, linear_parts
+from amlprognosis.models.contributions import Additive, linear_terms
 from amlprognosis.models.cox_kernels import fit_cox
 from amlprognosis.models.gene_index import PREFIX
 from amlprognosis.models.preprocess import Preprocessor, select_columns, shorten
@@ -81,8 +81,8 @@ class CoxModel(RiskModel):
     def _risk(self, values: np.ndarray) -> np.ndarray:
         return values @ self.coef_
 
-    def _contributions(self, values: np.ndarray) -> Parts:
-        return linear_parts(values, self.coef_)
+    def _additive(self, values: np.ndarray) -> Additive:
+        return linear_terms(values, self.coef_)
 
     def _weights(self) -> tuple[list[str], np.ndarray]:
         return self.features_in_, self.coef_
@@ -180,8 +180,8 @@ class SignatureScore(RiskModel):
     def _risk(self, values: np.ndarray) -> np.ndarray:
         return values @ self.coef_
 
-    def _contributions(self, values: np.ndarray) -> Parts:
-        return linear_parts(values, self.coef_)
+    def _additive(self, values: np.ndarray) -> Additive:
+        return linear_terms(values, self.coef_)
 
     def _weights(self) -> tuple[list[str], np.ndarray]:
         return self.features_in_, self.coef_

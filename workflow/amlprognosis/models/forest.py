@@ -71,6 +71,7 @@ class RandomSurvivalForest(ForestMixin, ScreenedModel):
     def _fit(self, x: pd.DataFrame, time: np.ndarray, event: np.ndarray) -> None:
         if self.importance not in ("screen", "permutation"):
             raise InputError(f"importance: {self.importance!r} is not known; use screen or permutation")
+        values = self._screened(x, time, event)
         learner = SurvivalForest(
             n_estimators=self.n_estimators,
             min_samples_leaf=self.min_samples_leaf,
@@ -78,9 +79,9 @@ class RandomSurvivalForest(ForestMixin, ScreenedModel):
             early_stop=False,
             n_jobs=self.n_jobs,
             random_state=self.random_state,
-        ).fit(self._screened(x, time, event), as_outcome(time, event))
+        ).fit(values, as_outcome(time, event))
         self.notes_ += learner.notes_
-        self.forest_ = learner.forest_
+        self.forest_ = learner.forest_.with_cover(values)
         self.oob_score_ = learner.oob_score_
         self.importances_ = self.screen_z_ if self.importance == "screen" else learner.feature_importances_
         self.baseline_times_ = self.forest_.times

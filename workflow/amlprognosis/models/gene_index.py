@@ -9,7 +9,7 @@ import pandas as pd
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import RiskModel, fit_columns
-from amlprognosis.models.contributions import Parts, linear_parts
+from amlprognosis.models.contributions import Additive, linear_terms
 from amlprognosis.models.cox_kernels import univariate_cox
 from amlprognosis.models.cox_lasso import lambda_sequence, lasso_cv, stratified_folds
 from amlprognosis.models.preprocess import Preprocessor, shorten
@@ -202,8 +202,8 @@ class GeneIndex(RiskModel):
     def _risk(self, values: np.ndarray) -> np.ndarray:
         return values @ self.coef_
 
-    def _contributions(self, values: np.ndarray) -> Parts:
-        return linear_parts(values, self.coef_)
+    def _additive(self, values: np.ndarray) -> Additive:
+        return linear_terms(values, self.coef_)
 
     def _weights(self) -> tuple[list[str], np.ndarray]:
         order = np.lexsort((np.array(self.features_in_), -np.abs(self.coef_)))

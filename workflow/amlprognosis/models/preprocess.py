@@ -195,6 +195,11 @@ class Preprocessor:
         values = frame_values(x, self.features_)
         return (np.where(np.isnan(values), self.fill_, values) - self.center_) / self.scale_
 
+    @property
+    def reference(self) -> np.ndarray:
+        """Prepared values (n_features,) of a patient of whom nothing is known: every value filled in."""
+        return (self.fill_ - self.center_) / self.scale_
+
     def subset(self, names: Sequence[str]) -> Preprocessor:
         """Keep only some of the learned columns, in the order given."""
         at = [self.features_.index(name) for name in names] if len(names) < 50 else None

@@ -10,8 +10,10 @@ import pandas as pd
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import RiskModel, fit_columns
+from amlprognosis.models.contributions import Additive
 from amlprognosis.models.cox_kernels import univariate_cox
 from amlprognosis.models.preprocess import Preprocessor
+from amlprognosis.models.tree_shap import forest_shapley
 from amlprognosis.models.trees import FlatForest
 
 BLOCKS = ("expression", "clinical", "mutation")
@@ -48,9 +50,12 @@ class ScreenedModel(RiskModel):
 
 
 class ForestMixin:
-    """Freezing of a forest as plain arrays in a .skops file."""
+    """Contributions to a forest's mean, and its freezing as plain arrays in a .skops file."""
 
     forest_: FlatForest
+
+    def _additive(self, values: np.ndarray) -> Additive:
+        return Additive(*forest_shapley(self.forest_, values), "tree_shap")
 
     def _write_side(self, directory: Path) -> list[str]:
         from amlprognosis.models.sidefiles import write_arrays
@@ -64,5 +69,5 @@ class ForestMixin:
         path = directory / "forest.skops"
         arrays = read_arrays(path)
         if set(arrays) != set(FlatForest.NAMES):
-            raise InputError(f"{path}: holds {sorted(arrays)}, not a forest; restore the file")
+            raise InputError(f"{path}: holds {sorted(arrays)}, not a forest; restore the file or fit the model anew")
         self.forest_ = FlatForest(**arrays)

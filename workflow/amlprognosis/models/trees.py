@@ -7,7 +7,7 @@ and sums in a fixed order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,20 @@ def _sum_drops(x, roots, feature, threshold, left, right, leaf, start, at, drop,
     return out
 
 
+@njit(cache=True, nogil=True)
+def _count(x, weight, roots, feature, threshold, left, right):
+    """Sum the weights of the patients that reach each node."""
+    out = np.zeros(feature.size)
+    for root in roots:
+        for i in range(x.shape[0]):
+            node = root
+            out[node] += weight[i]
+            while feature[node] >= 0:
+                node = left[node] if x[i, feature[node]] <= threshold[node] else right[node]
+                out[node] += weight[i]
+    return out
+
+
 @dataclass(frozen=True)
 class FlatForest:
     """Trees laid one after another.
@@ -74,6 +88,8 @@ class FlatForest:
         Position of a step in ``times``.
     drop : ndarray (n_steps,)
         Height of a step; the curve begins at 1.
+    cover : ndarray (n_nodes,)
+        Training patients that reach each node, all of them in every tree; empty until :meth:`with_cover`.
     """
 
     roots: np.ndarray
@@ -87,9 +103,10 @@ class FlatForest:
     start: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int32))
     at: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int32))
     drop: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.float64))
+    cover: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.float64))
 
     NAMES = (
-        "roots", "feature", "threshold", "left", "right", "leaf", "values", "times", "start", "at", "drop",
+        "roots", "feature", "threshold", "left", "right", "leaf", "values", "times", "start", "at", "drop", "cover",
     )  # fmt: skip
 
     def mean_values(self, x: np.ndarray) -> np.ndarray:
@@ -116,6 +133,18 @@ class FlatForest:
         if not self.times.size:
             return self.mean_values(x)
         return np.column_stack([self.mean_values(x), self.survival(x, self.times)])
+
+    def with_cover(self, x: np.ndarray, weight: np.ndarray | None = None) -> FlatForest:
+        """Add what contributions need: how many of the training patients ``x`` (n, p) reach each node.
+
+        With ``weight`` (n,) their sum of weights.
+        """
+        weight = np.ones(len(x)) if weight is None else np.asarray(weight, dtype=np.float64)
+        x = np.ascontiguousarray(x, dtype=np.float64)
+        cover = _count(x, weight, self.roots, self.feature, self.threshold, self.left, self.right)
+        if not (cover > 0).all():
+            raise AssertionError("a node that no training patient reaches: these are not the forest's patients")
+        return replace(self, cover=cover)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Content by name."""

@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import fit_columns
+from amlprognosis.models.contributions import Additive
 from amlprognosis.models.cox_kernels import univariate_cox
 from amlprognosis.models.cox_lasso import stratified_folds
 from amlprognosis.models.horizon.calibration import fit_platt, logit_of
@@ -54,10 +55,11 @@ class HorizonModel(ScreenedModel):
     """Base of the classifiers of death by a horizon.
 
     A subclass learns in ``_learn(cases)`` and says a score in ``_score(values)``: log odds where ``_has_margin``, else
-    a probability (values beyond 0 and 1 are cut off). ``_tune(parts)`` sets what inner cross-validation chooses and
-    gives the held-out score of each patient, from which Platt scaling is learned. Columns are chosen anew in each
-    inner fold: held-out scores on columns that were chosen with the held-out patients are far too good. Weights and
-    pseudo-observations are those of the whole training part, whose curve of censoring they need.
+    a probability (values beyond 0 and 1 are cut off); ``_additive(values)`` takes it apart. ``_tune(parts)`` sets what
+    inner cross-validation chooses and gives the held-out score of each patient, from which Platt scaling is learned.
+    Columns are chosen anew in each inner fold: held-out scores on columns that were chosen with the held-out patients
+    are far too good. Weights and pseudo-observations are those of the whole training part, whose curve of censoring
+    they need.
     """
 
     has_survival = False
@@ -196,6 +198,13 @@ class HorizonModel(ScreenedModel):
         if self.calibrate:
             return expit(self.calibration_[0] * self._log_odds(score) + self.calibration_[1])
         return expit(score) if self._has_margin else np.clip(score, 0.0, 1.0)
+
+    def _contributions(self, values: np.ndarray) -> Additive:
+        own = self._additive(values)
+        if self._has_margin:
+            slope, intercept = self.calibration_ if self.calibrate else (1.0, 0.0)
+            return Additive(float(slope * own.baseline + intercept), slope * own.terms, own.method, "log_odds")
+        return own._replace(scale="uncalibrated_probability" if self.calibrate else "probability")
 
     def predict_survival(self, X: pd.DataFrame, times_days: Sequence[float]) -> np.ndarray:
         """Survival probability (n, len(times_days)): 1 - risk at the horizon, NaN at any other time."""

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from amlprognosis.errors import InputError
+from amlprognosis.models.contributions import Additive, sampled_terms
 from amlprognosis.models.horizon.base import ArraysMixin, Cases, HorizonModel, Part, pooled
 from amlprognosis.models.horizon.calibration import log_loss, logit_of
 from amlprognosis.models.screened import BLOCKS
@@ -134,3 +135,6 @@ class HorizonKNN(ArraysMixin, HorizonModel):
     def _score(self, values: np.ndarray) -> np.ndarray:
         cases = Cases(self.patients_, self.target_, self.weight_)
         return neighbour_shares(cases, values, [int(self.n_neighbours_)])[:, 0]
+
+    def _contributions(self, values: np.ndarray) -> Additive:
+        return sampled_terms(self._risk, values, self.preprocessor_.reference, self.random_state)

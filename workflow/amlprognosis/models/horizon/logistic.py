@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from amlprognosis.errors import InputError
+from amlprognosis.models.contributions import Additive, linear_terms
 from amlprognosis.models.horizon.base import Cases, HorizonModel, Part, pooled
 from amlprognosis.models.horizon.calibration import log_loss
 from amlprognosis.models.horizon.logistic_path import largest_lambda, logistic_path
@@ -139,3 +140,6 @@ class HorizonLogistic(HorizonModel):
 
     def _score(self, values: np.ndarray) -> np.ndarray:
         return values @ self.coef_ + self.intercept_
+
+    def _additive(self, values: np.ndarray) -> Additive:
+        return linear_terms(values, self.coef_, self.intercept_)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from amlprognosis.errors import InputError
+from amlprognosis.models.contributions import Additive, sampled_terms
 from amlprognosis.models.horizon.base import ArraysMixin, Cases, HorizonModel, Part, pooled
 from amlprognosis.models.horizon.calibration import log_loss
 from amlprognosis.models.horizon.networks import Networks, draw_networks, train
@@ -131,3 +132,6 @@ class HorizonMLP(ArraysMixin, HorizonModel):
 
     def _score(self, values: np.ndarray) -> np.ndarray:
         return Networks(self.w1_, self.b1_, self.w2_, self.b2_).margins(values).mean(axis=1)
+
+    def _additive(self, values: np.ndarray) -> Additive:
+        return sampled_terms(self._score, values, self.preprocessor_.reference, self.random_state)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from amlprognosis.errors import InputError
+from amlprognosis.models.contributions import Additive, linear_terms, sampled_terms
 from amlprognosis.models.horizon.base import ArraysMixin, Cases, HorizonModel, Part, pooled
 from amlprognosis.models.horizon.calibration import fit_platt, log_loss
 from amlprognosis.models.learners.base import run_threads
@@ -146,3 +147,8 @@ class HorizonSVM(ArraysMixin, HorizonModel):
         if self.kernel == "linear":
             return values @ self.support_[0] + self.intercept_
         return np.exp(-self.gamma_ * cdist(values, self.support_, "sqeuclidean")) @ self.dual_ + self.intercept_
+
+    def _additive(self, values: np.ndarray) -> Additive:
+        if self.kernel == "linear":
+            return linear_terms(values, self.support_[0], self.intercept_)
+        return sampled_terms(self._score, values, self.preprocessor_.reference, self.random_state)

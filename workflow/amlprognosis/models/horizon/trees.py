@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from amlprognosis.models.boosting import XGBoostMixin
+from amlprognosis.models.contributions import Additive
 from amlprognosis.models.horizon.base import Cases, HorizonModel, Part, pooled
 from amlprognosis.models.screened import BLOCKS, ForestMixin
 from amlprognosis.models.trees import FlatForest, flatten
@@ -117,15 +118,22 @@ class HorizonForest(ForestMixin, HorizonModel):
         return pooled(parts, [_said(self._grown(part.train, n_trees), part.test.x) for part in parts])
 
     def _learn(self, cases: Cases) -> None:
-        self.forest_ = self._grown(cases, self.n_estimators)
+        self.forest_ = self._grown(cases, self.n_estimators).with_cover(_single(cases.x), cases.weight)
 
     def _score(self, values: np.ndarray) -> np.ndarray:
         return _said(self.forest_, values)
 
+    def _additive(self, values: np.ndarray) -> Additive:
+        return super()._additive(_single(values))
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    # scikit-learn's trees compare single-precision features with double-precision thresholds.
+    return values.astype(np.float32)
+
 
 def _said(forest: FlatForest, values: np.ndarray) -> np.ndarray:
-    # scikit-learn's trees compare single-precision features with double-precision thresholds.
-    return forest.predict(values.astype(np.float32))[:, 0].copy()
+    return forest.predict(_single(values))[:, 0].copy()
 
 
 class HorizonXGBoost(XGBoostMixin, HorizonModel):

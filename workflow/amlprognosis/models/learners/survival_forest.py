@@ -217,7 +217,7 @@ def _concordance(time: np.ndarray, event: np.ndarray, risk: np.ndarray) -> float
 
 def _joined(grown: list[Trees], times: np.ndarray) -> FlatForest:
     """Lay batches of trees one after another."""
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in FlatForest.NAMES}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in FlatForest.NAMES if name != "cover"}
     n_nodes = n_leaves = n_steps = 0
     for trees in grown:
         nodes, leaves, steps = (int(used) for used in trees.used)

@@ -35,7 +35,7 @@ def fitted(train):
 
 
 def test_the_registry_holds_every_kind_of_model():
-    assert sorted(MODEL_NAMES) == sorted([*FIXED_LABELS, *(f"{kind}_5y" for kind in HORIZON_LABELS)])
+    assert sorted(MODEL_NAMES) == sorted([*FIXED_LABELS, "lsc17", *(f"{kind}_5y" for kind in HORIZON_LABELS)])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -96,7 +96,7 @@ def test_genes_that_name_a_mode():
 
 
 def test_lsc17():
-    table = pd.read_csv(RESOURCES / "signatures" / "lsc17.tsv", sep="\t").set_index("gene")
+    table = pd.read_csv(RESOURCES / "signatures" / "lsc17.tsv", sep="\t", comment="#").set_index("gene")
     assert len(table) == 17
     assert table.loc["DNMT3B", "weight"] == 0.0874
     assert table.loc["ADGRG1", "published_name"] == "GPR56"

@@ -69,6 +69,11 @@ def test_read_signature(tmp_path):
     assert read_signature(path) == {"A": 0.5, "B": -2.0, "C": 1.0}
 
 
+def test_retired_gene_names_of_a_signature_become_the_approved_ones(tmp_path):
+    path = write(tmp_path / "s.tsv", "gene\tweight\nGPR56\t0.5\nKIAA0125\t1\n2-Sep\t2\nTP53\t3\n")
+    assert read_signature(path) == {"ADGRG1": 0.5, "FAM30A": 1.0, "SEPTIN2": 2.0, "TP53": 3.0}
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -76,7 +81,10 @@ def test_read_signature(tmp_path):
         ("gene\tbeta\nA\t1\n", "no column 'weight'"),
         ("gene\tweight\nA\tx\n", "line 2: weight of 'A' is 'x'"),
         ("gene\tweight\nA\tinf\n", "not a number"),
-        ("gene\tweight\nA\t1\nA\t2\n", "repeated"),
+        ("gene\tweight\nA\t1\nA\t2\n", "line 3: gene 'A' is repeated; leave one"),
+        ("# x\ngene\tweight\nADGRG1\t1\nGPR56\t2\n", "line 4: gene 'GPR56' is repeated; 'ADGRG1' is the same gene"),
+        ("gene\tweight\n\t1\n", "line 2: no gene"),
+        ("gene\tweight\nA\t0\nB\t0.0\n", "every weight is 0"),
         ("gene\tweight\nA\n", "1 fields"),
         ("gene\tweight\n", "no genes"),
     ],

@@ -7,6 +7,7 @@ import pytest
 from amlprognosis.errors import InputError
 from amlprognosis.study import Study, load_study, model_label, model_slug
 from amlprognosis.study.names import (
+    COMPARATORS,
     LEARNERS,
     SETS,
     canonical_name,
@@ -129,7 +130,9 @@ def test_the_short_form_brings_the_index_and_every_comparator() -> None:
     assert len(study.models.grid_run) == 101
     assert study.nests_grid
     others = [name for name in study.models.run if name not in study.models.grid_run]
-    assert others == ["gene_index", "age", "age_sex", "eln", "age_eln", "clinical", "clinical_mutations", "lsc17"]
+    always = ["gene_index", "clinical_gene_index", "age", "age_sex", "eln", "age_eln", "clinical", "clinical_mutations"]
+    assert others[:9] == [*always, "lsc17"]
+    assert others == ["gene_index", "clinical_gene_index", *COMPARATORS]
     assert minimal(["RSF", "gene_index"]).models.run[:2] == ["RSF", "gene_index"]
     with pytest.raises(InputError, match="gene_index is needed"):
         minimal({"run": "all101"})

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from amlprognosis.errors import InputError
 from amlprognosis.study import Study, check_files, horizon_days, load_study, model_label, model_slug
 from amlprognosis.study.docs import models_in, readme_text, schema_text
-from amlprognosis.study.names import FIXED_LABELS, HORIZON_LABELS
+from amlprognosis.study.names import COMPARATORS, FIXED_LABELS, HORIZON_LABELS
 
 ROOT = Path(__file__).parents[3]
 
@@ -102,7 +102,7 @@ def test_every_model_belongs_to_one_group_and_has_a_label() -> None:
     study = load_study(changed("models", [*FIXED_LABELS, *(f"{kind}_3y" for kind in HORIZON_LABELS), "all101"]))
     names = [name for group in study.groups().values() for name in group]
     assert sorted(names) == sorted(study.models.run)
-    assert len(set(names)) == len(names) == len(FIXED_LABELS) + len(HORIZON_LABELS) + 101
+    assert len(set(names)) == len(names) == len({*FIXED_LABELS, *COMPARATORS}) + len(HORIZON_LABELS) + 101
     assert all(model_label(name) for name in names)
     assert len({model_slug(name) for name in names}) == len(names)
     assert len(study.grid_groups()) == 6

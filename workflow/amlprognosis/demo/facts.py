@@ -66,7 +66,7 @@ def load_facts() -> Facts:
     """Read all facts once."""
     folder = resources_directory()
     genes = pd.read_csv(folder / "demo" / "genes.tsv.gz", sep="\t", keep_default_na=False)
-    lsc17 = pd.read_csv(folder / "signatures" / "lsc17.tsv", sep="\t")
+    lsc17 = pd.read_csv(folder / "signatures" / "lsc17.tsv", sep="\t", comment="#")
     return Facts(
         aml=yaml.safe_load((folder / "demo" / "aml_facts.yaml").read_text(encoding="utf-8")),
         genes=genes,

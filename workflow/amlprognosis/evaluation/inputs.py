@@ -11,7 +11,7 @@ import pandas as pd
 
 from amlprognosis.errors import InputError
 from amlprognosis.study import Study
-from amlprognosis.study.names import is_grid
+from amlprognosis.study.names import SIGNATURES, is_grid
 from amlprognosis.tables import read_table
 
 OUTCOME = ["os_time", "os_event"]
@@ -80,7 +80,7 @@ def model_factory(study: Study, candidates: Sequence[str]) -> Callable[[str, int
     def make(name: str, seed: int) -> Any:
         parameters = study.model_parameters(name)
         from_sets = is_grid(name) and study.models.grid.candidates == "gene_sets"
-        if name == "gene_index" or from_sets:
+        if name in ("gene_index", "clinical_gene_index") or from_sets:
             parameters["genes"] = list(candidates)
         return make_model(name, parameters, seed)
 
@@ -104,8 +104,9 @@ def candidate_parameters(study: Study, features: pd.DataFrame, candidates: Seque
         "age_eln": len([c for c in clinical if c == "clinical:age" or c.startswith("clinical:risk_")]),
         "clinical": len(clinical),
         "clinical_mutations": len(clinical) + len(mutations),
-        "lsc17": 1,
+        **{name: 1 for name in study.models.run if name in SIGNATURES},
     }
+    counts["clinical_gene_index"] = counts["gene_index"] + len(clinical) if clinical else 0
     for name in study.models.run:
         blocks = study.model_parameters(name).get("blocks")
         if blocks:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from amlprognosis.errors import InputError
-from amlprognosis.study.names import canonical_name, horizon_model, is_grid
+from amlprognosis.signatures.tables import signature_path
+from amlprognosis.study.names import SIGNATURES, canonical_name, horizon_model, is_grid
 
 # name: module, class, settings of the name (a study may override those that are parameters)
 _FIXED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gene_index": ("gene_index", "GeneIndex", {}),
+    "clinical_gene_index": ("clinical_index", "ClinicalGeneIndex", {}),
     "random_survival_forest": ("forest", "RandomSurvivalForest", {}),
     "xgboost_cox": ("boosting", "XGBoostCox", {}),
     "xgboost_aft": ("boosting", "XGBoostAFT", {}),
@@ -27,7 +28,6 @@ _FIXED: dict[str, tuple[str, str, dict[str, Any]]] = {
         "CoxModel",
         {"columns": ("clinical:*", "mutation:*"), "ridge": 0.1, "min_minority": 3},
     ),
-    "lsc17": ("cox", "SignatureScore", {}),
 }
 _HORIZON = {
     "random_forest": "HorizonForest",
@@ -38,12 +38,7 @@ _HORIZON = {
     "knn": "HorizonKNN",
 }
 # Every kind of model once, for tests and listings.
-MODEL_NAMES: tuple[str, ...] = (*_FIXED, *(f"{kind}_5y" for kind in _HORIZON))
-
-
-def signature_path(name: str) -> Path:
-    """Path of a published signature in the project's resources folder."""
-    return Path(__file__).resolve().parents[3] / "resources" / "signatures" / f"{name}.tsv"
+MODEL_NAMES: tuple[str, ...] = (*_FIXED, "lsc17", *(f"{kind}_5y" for kind in _HORIZON))
 
 
 def _entry(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
@@ -57,6 +52,8 @@ def _entry(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
         module, cls, settings = "combination", "Combination", {"name": name}
     elif horizon:
         module, cls, settings = "horizon", _HORIZON[horizon[0]], {"horizon_years": horizon[1]}
+    elif name in SIGNATURES:
+        module, cls, settings = "cox", "SignatureScore", {}
     else:
         module, cls, settings = _FIXED[name]
     return getattr(import_module(f"amlprognosis.models.{module}"), cls), dict(settings)
@@ -97,6 +94,6 @@ def make_model(name: str, parameters: Mapping[str, Any] | None = None, seed: int
     unknown = sorted(set(parameters) - set(valid))
     if unknown:
         raise InputError(f"models.{name}: unknown parameter {', '.join(unknown)}; valid are {', '.join(valid)}")
-    if name == "lsc17" and not {"weights", "path"} & set(parameters):
-        settings["path"] = str(signature_path("lsc17"))
+    if name in SIGNATURES and not {"weights", "path"} & set(parameters):
+        settings["path"] = str(signature_path(name))
     return cls(**{**settings, **parameters, "random_state": int(seed)})

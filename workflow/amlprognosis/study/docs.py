@@ -51,6 +51,8 @@ def _names() -> list[str]:
     return [
         "### Names of models\n\n| name | model |\n|---|---|",
         *fixed,
+        "| `lsc17`, `plsc6`, ... | a published signature: stem of a table in `resources/signatures`, or a name in "
+        "`models.signatures` |",
         *horizons,
         "\n### Families of the grid\n\nA member is `learner` or `selector + learner`; settings stand in brackets, as "
         "in `StepCox[backward]`, `Enet[alpha=0.3]`, `RSF[n_estimators=500] + Ridge`.\n",
@@ -58,6 +60,7 @@ def _names() -> list[str]:
         *families,
         "\n### Sets\n\n| set | members | which |\n|---|---|---|",
         *sets,
+        "| `comparators` | | every comparator, each table of `resources/signatures` included |",
         "",
     ]
 

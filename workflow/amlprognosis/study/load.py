@@ -12,8 +12,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from amlprognosis.errors import InputError
+from amlprognosis.signatures.tables import published_signatures, signature_path
 from amlprognosis.study.cohorts import GdcSource, GeoSource, TablesSource
 from amlprognosis.study.model import Study
+from amlprognosis.study.names import signature_fault
 
 
 def load_study(source: str | Path | Mapping[str, Any], *, name: str = "the configuration") -> Study:
@@ -74,6 +76,22 @@ def check_files(study: Study, *, name: str = "the study", produced: frozenset[st
     ]
     if missing:
         raise InputError("\n".join(missing))
+    _check_signatures(study)
+
+
+def _check_signatures(study: Study) -> None:
+    from amlprognosis.signatures.scores import read_signature
+
+    tables = {signature: signature_path(signature) for signature in published_signatures()}
+    for signature, path in tables.items():
+        fault = signature_fault(signature)
+        if fault:
+            raise InputError(f"{path}: {fault}")
+    for model in study.models.run:
+        if model in study.models.signatures:
+            read_signature(study.models.signatures[model])
+        elif model in tables:
+            read_signature(tables[model])
 
 
 def _named_files(study: Study) -> Iterator[tuple[str, str, str]]:
@@ -83,6 +101,8 @@ def _named_files(study: Study) -> Iterator[tuple[str, str, str]]:
         study.gene_sets.file,
         "give the path of a GMT file, relative to the working folder",
     )
+    for signature, path in study.models.signatures.items():
+        yield f"models.signatures.{signature}", path, "give the path of a table, relative to the working folder"
     for cohort, settings in study.cohorts.items():
         for key, path in study.source_paths(cohort).items():
             yield f"cohorts.{cohort}.source.{key}", path, remedy

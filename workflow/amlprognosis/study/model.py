@@ -6,15 +6,17 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, model_validator
 
 from amlprognosis import __version__
+from amlprognosis.signatures.tables import signature_path
 from amlprognosis.study.base import Name, Section
 from amlprognosis.study.cohorts import Atlas, Cohort, GdcSource, GeoSource, TablesSource
 from amlprognosis.study.modelling import CrossValidation, Evaluation, Features, GeneSets, Models, Simulation
-from amlprognosis.study.names import horizon_model, is_grid, model_slug, parse_grid_name
+from amlprognosis.study.names import SIGNATURES, horizon_model, is_grid, model_slug, parse_grid_name
 from amlprognosis.study.reporting import Reporting
 
 GRID = "grid-"
@@ -134,9 +136,17 @@ class Study(Section):
         if is_grid(name):
             settings = self.models.grid.model_dump(exclude={"candidates", "inner_folds"})
             return {"name": name, "parameters": self.models.parameters, **settings}
+        if name in self.models.signatures:
+            return {"path": self.models.signatures[name]}
+        if name == "clinical_gene_index":
+            return {"index": self.models.gene_index.model_dump()}
         horizon = horizon_model(name)
         section = getattr(self.models, horizon[0] if horizon else name, None)
         return section.model_dump() if isinstance(section, Section) else {}
+
+    def signature_table(self, name: str) -> Path:
+        """Coefficient table of a published signature, the study's own or one of ``resources/signatures``."""
+        return Path(self.models.signatures.get(name) or signature_path(name))
 
     def fingerprint(self, *sections: str) -> str:
         """Digest of the settings that a rule depends on, so that a change of theirs reruns the rule.
@@ -157,7 +167,8 @@ class Study(Section):
 
     def models_fingerprint(self, names: Sequence[str]) -> str:
         """Settings that the fit of some models depends on (see :meth:`fingerprint`)."""
-        own = {name: self.model_parameters(name) for name in names}
+        own: dict[str, Any] = {name: self.model_parameters(name) for name in names}
+        own |= {f"table of {name}": _file_digest(self.signature_table(name)) for name in names if name in SIGNATURES}
         grid = ["models.grid"] if any(is_grid(name) for name in names) else []
         rest = self.fingerprint("seed", "crossvalidation", "evaluation.horizons_years", *grid)
         return _digest({"models": own, "rest": rest})
@@ -233,3 +244,7 @@ def _are_counts(source: TablesSource | GeoSource | GdcSource) -> bool:
 def _digest(content: Mapping[str, Any]) -> str:
     # Not the JSON itself: Snakemake takes braces in a parameter for wildcards.
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else "no file"

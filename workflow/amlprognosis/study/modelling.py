@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from amlprognosis.signatures.tables import signature_label
 from amlprognosis.study.base import Section
 from amlprognosis.study.names import (
-    COMPARATORS,
     DEFAULT_MODELS,
+    EVERY_COMPARATOR,
     LEARNERS,
     SELECTORS,
     SETS,
     canonical_name,
+    declare_signatures,
     is_grid,
     nearest,
     resolve_names,
@@ -166,16 +168,25 @@ class Models(Section):
     """Which models run, and their settings.
 
     A text or a list in place of the section, such as ``models: all101``, is short for ``run`` with these names,
-    the gene index and every comparator.
+    the gene index, the clinical model with it, and every comparator.
     """
 
+    # Before run, which may name them.
+    signatures: dict[str, str] = Field(
+        default={},
+        description="Published signatures of yours, name: path of a coefficient table (columns gene and weight, tab "
+        "separated), relative to the working folder. They are comparators and run; those in resources/signatures need "
+        "no entry here.",
+    )
     run: list[str] = Field(
         default=list(DEFAULT_MODELS),
         min_length=1,
+        validate_default=True,
         description="Models and comparators to run, gene_index among them: the report is written around it. Fixed "
         "names; classifiers at a horizon such as `logistic_3y`; learners and combinations of the grid such as `RSF`, "
-        "`Enet[alpha=0.3]`, `Lasso + StepCox[both]`; and the sets `all101`, `ten`, `quick`. A comparator that a cohort "
-        "cannot support is refused with its reason in the leaderboard.",
+        "`Enet[alpha=0.3]`, `Lasso + StepCox[both]`; the sets `all101`, `ten`, `quick`; and `comparators` for every "
+        "comparator, tables in resources/signatures included. A comparator that a cohort cannot support is refused "
+        "with its reason in the leaderboard.",
     )
     grid: GridSettings = Field(default=GridSettings(), description="Learners and combinations.")
     parameters: dict[str, dict[str, Any]] = Field(
@@ -202,8 +213,17 @@ class Models(Section):
         if isinstance(value, str):
             value = [value]
         if isinstance(value, list):
-            always = [name for name in ("gene_index", *COMPARATORS) if name not in value]
-            return {"run": [*value, *always]}
+            always = ("gene_index", "clinical_gene_index", EVERY_COMPARATOR)
+            return {"run": [*value, *(name for name in always if name not in value)]}
+        return value
+
+    @field_validator("signatures")
+    @classmethod
+    def _declared(cls, value: dict[str, str]) -> dict[str, str]:
+        taken = sorted(set(value) & set(cls.model_fields))
+        if taken:
+            raise ValueError(f"{taken[0]!r} is a key of models; choose another name for the signature")
+        declare_signatures({name: signature_label(path) for name, path in value.items()})
         return value
 
     @field_validator("run", mode="before")
@@ -213,8 +233,9 @@ class Models(Section):
 
     @field_validator("run")
     @classmethod
-    def _known(cls, value: list[str]) -> list[str]:
-        return resolve_names(value)
+    def _known(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        found = resolve_names(value)
+        return [*found, *(name for name in info.data.get("signatures", {}) if name not in found)]
 
     @field_validator("parameters")
     @classmethod

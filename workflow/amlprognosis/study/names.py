@@ -1,8 +1,9 @@
-"""Names of models: fixed ones, classifiers at a horizon, and the learners and combinations of the grid.
+"""Names of models: fixed ones, classifiers at a horizon, published signatures, and the members of the grid.
 
 A grid name is ``learner`` or ``selector + learner``, each a family with settings in brackets: ``RSF``,
-``Enet[alpha=0.3]``, ``Lasso + StepCox[both]``. This module knows text alone; :mod:`amlprognosis.models.registry` makes
-estimators of it.
+``Enet[alpha=0.3]``, ``Lasso + StepCox[both]``. A signature bears the stem of its table in ``resources/signatures``, or
+the name that a study gives it. This module knows names alone; :mod:`amlprognosis.models.registry` makes estimators of
+them.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from amlprognosis.signatures.tables import published_signatures
+
 Scalar = int | float | str
 
 # The procedure "take the best of the grid", which tables show as a model of its own.
 BEST_OF_GRID = "best_of_grid"
-COMPARATORS = ("age", "age_sex", "eln", "age_eln", "clinical", "clinical_mutations", "lsc17")
 FIXED_LABELS = {
     "gene_index": "Gene index (lasso Cox)",
     "clinical_gene_index": "Clinical + gene index",
@@ -30,7 +32,6 @@ FIXED_LABELS = {
     "age_eln": "Age + risk group",
     "clinical": "Clinical Cox",
     "clinical_mutations": "Clinical + mutations Cox",
-    "lsc17": "LSC17 (published weights)",
 }
 HORIZON_LABELS = {
     "random_forest": "Random forest",
@@ -40,13 +41,16 @@ HORIZON_LABELS = {
     "mlp": "Neural network",
     "knn": "Nearest neighbours",
 }
+# Stands in a list of models for every comparator, tables that lie in resources/signatures included.
+EVERY_COMPARATOR = "comparators"
 DEFAULT_MODELS = (
     "gene_index",
+    "clinical_gene_index",
     "random_survival_forest",
     "xgboost_cox",
     "random_forest_5y",
     "xgboost_5y",
-    *COMPARATORS,
+    EVERY_COMPARATOR,
 )
 # Families and the settings that a study may change; a test holds them against the estimators.
 LEARNERS: dict[str, tuple[str, ...]] = {
@@ -245,13 +249,13 @@ def canonical_name(text: str) -> str:
         If it is not known; the message names the nearest valid ones.
     """
     text = " ".join(str(text).split())
-    if text in FIXED_LABELS:
+    if text in FIXED_LABELS or text in SIGNATURES:
         return text
     horizon = horizon_model(text)
     if horizon:
         return f"{horizon[0]}_{horizon[1]:g}y"
     if "+" not in text and "[" not in text and text not in LEARNERS and text not in _ALIASES:
-        known = [*FIXED_LABELS, *(f"{kind}_5y" for kind in HORIZON_LABELS), *LEARNERS, *SETS]
+        known = [*FIXED_LABELS, *SIGNATURES, *(f"{kind}_5y" for kind in HORIZON_LABELS), *LEARNERS, *SETS]
         raise ValueError(f"{text!r} is not known{nearest(text, known)} Known are {', '.join(known)}")
     return str(parse_grid_name(text))
 
@@ -269,8 +273,7 @@ def model_label(name: str) -> str:
     if horizon:
         years = f"{horizon[1]:g} year" + ("s" if horizon[1] != 1 else "")
         return f"{HORIZON_LABELS[horizon[0]]}, {years}"
-    own = {BEST_OF_GRID: "Best of the grid", "grid": "Any member of the grid"}
-    return own.get(name) or FIXED_LABELS.get(name, name)
+    return {**SIGNATURES, **FIXED_LABELS, **_OTHER_LABELS}.get(name, name)
 
 
 def model_slug(name: str) -> str:
@@ -303,6 +306,57 @@ SETS: dict[str, tuple[str, ...]] = {
     ),
     "quick": ("Lasso", "Ridge", "CoxBoost", "SuperPC", "RSF", "Lasso + StepCox[both]"),
 }  # fmt: skip
+_OTHER_LABELS = {BEST_OF_GRID: "Best of the grid", "grid": "Any member of the grid"}
+_SIGNATURE = re.compile(r"^[a-z][a-z0-9_]*$")
+
+
+def signature_fault(name: str) -> str | None:
+    """What is wrong with the name of a signature, or None."""
+    if not _SIGNATURE.match(name):
+        return f"{name!r} is no name of a signature: small letters, digits and _ only, a letter first"
+    taken = {*FIXED_LABELS, *_OTHER_LABELS, *HORIZON_LABELS, *SETS, EVERY_COMPARATOR}
+    if name in taken or horizon_model(name):
+        return f"{name!r} is the name of something else; choose another name for the signature"
+    return None
+
+
+_PUBLISHED = {name: label for name, label in published_signatures().items() if signature_fault(name) is None}
+COMPARATORS = ("age", "age_sex", "eln", "age_eln", "clinical", "clinical_mutations", *_PUBLISHED)
+# Name and label of each signature: the published ones, and what studies declare.
+SIGNATURES: dict[str, str] = dict(_PUBLISHED)
+
+
+def declare_signatures(labels: Mapping[str, str]) -> None:
+    """Make the signatures of a study known, with their labels: their names are comparators from here on.
+
+    Raises
+    ------
+    ValueError
+        If a name is not valid, or that of a table in ``resources/signatures``.
+    """
+    for name in labels:
+        fault = signature_fault(name)
+        if fault is None and name in _PUBLISHED:
+            fault = f"{name!r} is a table of resources/signatures already; choose another name"
+        if fault:
+            raise ValueError(fault)
+    SIGNATURES.update(labels)
+
+
+def is_comparator(name: str) -> bool:
+    """Whether a model is there for others to be compared with."""
+    return name in COMPARATORS or name in SIGNATURES
+
+
+def comparators_among(names: Iterable[str]) -> list[str]:
+    """Comparators among models, each once: the usual ones first, then signatures of the study by name."""
+    given = set(names)
+    return [name for name in [*COMPARATORS, *sorted(set(SIGNATURES) - set(COMPARATORS))] if name in given]
+
+
+def may_be_refused(name: str) -> bool:
+    """Whether a study goes on when its training cohort cannot support a model."""
+    return name == "clinical_gene_index" or is_comparator(name) or is_grid(name) or horizon_model(name) is not None
 
 
 def resolve_names(texts: Iterable[str]) -> list[str]:
@@ -315,9 +369,11 @@ def resolve_names(texts: Iterable[str]) -> list[str]:
     """
     found: dict[str, str] = {}
     for text in texts:
-        for name in SETS.get(str(text).strip()) or [canonical_name(text)]:
-            origin = str(text).strip()
-            if name in found and found[name] not in SETS and origin not in SETS:
+        origin = str(text).strip()
+        several = COMPARATORS if origin == EVERY_COMPARATOR else SETS.get(origin)
+        for name in several or [canonical_name(text)]:
+            sets = {EVERY_COMPARATOR, *SETS}
+            if name in found and found[name] not in sets and origin not in sets:
                 raise ValueError(f"a value stands twice: {name!r}")
             found.setdefault(name, origin)
     return list(found)

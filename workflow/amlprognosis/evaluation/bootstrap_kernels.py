@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numba import njit
 
-from amlprognosis.models.few_cox_kernels import CONVERGED, LARGEST_RANGE, NOT_CONVERGED, SEPARATED, solve_information
+from amlprognosis.models.few_cox_kernels import LARGEST_RANGE
 
 
 @njit(cache=True, nogil=True)
@@ -94,153 +94,140 @@ def restricted_means(time, event, group, weights, tau):
 
 
 @njit(cache=True, nogil=True)
-def weighted_derivatives(x, event, starts, weight, eta, slope, information):
-    """Log partial likelihood of weighted patients at ``eta``; fills slope (k,) and information (k, k)."""
-    k = x.shape[1]
-    m = starts.size - 1
-    slope[:] = 0.0
-    information[:, :] = 0.0
-    hazard = np.zeros(m)
-    tied = np.zeros(m)
-    risk = np.empty(eta.size)
-    s1 = np.zeros(k)
-    d1 = np.zeros(k)
-    mean = np.empty(k)
-    s0 = 0.0
-    loglik = 0.0
-    top = eta.max()
-    for g in range(m):
-        d0 = 0.0
-        died = 0.0
-        deaths = 0
-        d1[:] = 0.0
-        for i in range(starts[g], starts[g + 1]):
-            w = weight[i]
-            if w == 0.0:
-                continue
-            e = w * math.exp(eta[i] - top)
-            risk[i] = e
-            s0 += e
-            for a in range(k):
-                s1[a] += e * x[i, a]
-            if event[i]:
-                deaths += 1
-                died += w
-                d0 += e
-                loglik += w * (eta[i] - top)
-                for a in range(k):
-                    d1[a] += e * x[i, a]
-        for death in range(deaths):
-            f = death / deaths
-            c = 1.0 / (s0 - f * d0)
+def _derivatives(count, event, ends, xa, xb, beta_a, beta_b):
+    """Log partial likelihood at ``beta``, its slope (a, b) and information (aa, ab, bb); ``count`` holds integers."""
+    slope_a = slope_b = info_aa = info_ab = info_bb = 0.0
+    s0 = sa = sb = saa = sab = sbb = 0.0
+    d0 = da = db = daa = dab = dbb = 0.0
+    loglik, product, died, deaths = 0.0, 1.0, 0.0, 0
+    for i in range(count.size):
+        w, a, b = count[i], xa[i], xb[i]
+        eta = beta_a * a + beta_b * b
+        e = w * math.exp(eta)
+        ea, eb = e * a, e * b
+        s0 += e
+        sa += ea
+        sb += eb
+        saa += ea * a
+        sab += ea * b
+        sbb += eb * b
+        if event[i]:
+            deaths += 1
+            died += w
+            loglik += w * eta
+            slope_a += w * a
+            slope_b += w * b
+            d0 += e
+            da += ea
+            db += eb
+            daa += ea * a
+            dab += ea * b
+            dbb += eb * b
+        if not ends[i] or deaths == 0:
+            continue
+        if deaths == 1:
+            c = 1.0 / s0
+            mean_a, mean_b = sa * c, sb * c
+            slope_a -= died * mean_a
+            slope_b -= died * mean_b
+            info_aa += died * (saa * c - mean_a * mean_a)
+            info_ab += died * (sab * c - mean_a * mean_b)
+            info_bb += died * (sbb * c - mean_b * mean_b)
+            # Logarithms are slow: one for many factors.
+            for _ in range(int(died)):
+                product *= c
+                if not 1e-150 < product < 1e150:
+                    loglik += math.log(product)
+                    product = 1.0
+        else:
             each = died / deaths
-            loglik += each * math.log(c)
-            hazard[g] += each * c
-            tied[g] += each * f * c
-            for a in range(k):
-                mean[a] = (s1[a] - f * d1[a]) * c
-                for b in range(a + 1):
-                    information[a, b] -= each * mean[a] * mean[b]
-    cumulated = 0.0
-    for g in range(m - 1, -1, -1):
-        cumulated += hazard[g]
-        for i in range(starts[g], starts[g + 1]):
-            w = weight[i]
-            if w == 0.0:
-                continue
-            expected = risk[i] * (cumulated - tied[g] if event[i] else cumulated)
-            residual = w - expected if event[i] else -expected
-            for a in range(k):
-                slope[a] += residual * x[i, a]
-                for b in range(a + 1):
-                    information[a, b] += expected * x[i, a] * x[i, b]
-    for a in range(k):
-        for b in range(a):
-            information[b, a] = information[a, b]
-    return loglik
+            for death in range(deaths):
+                f = death / deaths
+                c = 1.0 / (s0 - f * d0)
+                mean_a, mean_b = (sa - f * da) * c, (sb - f * db) * c
+                slope_a -= each * mean_a
+                slope_b -= each * mean_b
+                info_aa += each * ((saa - f * daa) * c - mean_a * mean_a)
+                info_ab += each * ((sab - f * dab) * c - mean_a * mean_b)
+                info_bb += each * ((sbb - f * dbb) * c - mean_b * mean_b)
+                loglik += each * math.log(c)
+        d0 = da = db = daa = dab = dbb = died = 0.0
+        deaths = 0
+    return loglik + math.log(product), slope_a, slope_b, info_aa, info_ab, info_bb
 
 
 @njit(cache=True, nogil=True)
-def weighted_newton(x, event, starts, weight, beta, eta):
-    """Fit weighted patients by Newton's method with step halving, from ``beta`` (k,) and into it; ``eta`` = x beta.
+def _spread(xa, xb, step_a, step_b):
+    """Least and largest change of the linear predictor along a step."""
+    low = high = step_a * xa[0] + step_b * xb[0]
+    for i in range(1, xa.size):
+        move = step_a * xa[i] + step_b * xb[i]
+        low, high = min(low, move), max(high, move)
+    return low, high
 
-    Returns CONVERGED, SEPARATED (no maximum) or NOT_CONVERGED (also for columns that hang together).
+
+@njit(cache=True, nogil=True)
+def fit_counts(count, event, ends, xa, xb, start_a, start_b):
+    """Cox fit of two columns by Newton's method with step halving; a column of zeros keeps the coefficient 0.
+
+    Patients descend in time; ``ends`` marks the last one of each time. Gives both coefficients, NaN if there is no
+    maximum or the columns hang together.
     """
-    n, k = x.shape
-    move = np.empty(n)
-    trial = np.empty(n)
-    step = np.empty(k)
-    slope = np.empty(k)
-    information = np.empty((k, k))
-    for i in range(n):
-        eta[i] = 0.0
-        for a in range(k):
-            eta[i] += x[i, a] * beta[a]
-    value = weighted_derivatives(x, event, starts, weight, eta, slope, information)
+    a, b = start_a, start_b
+    value, slope_a, slope_b, aa, ab, bb = _derivatives(count, event, ends, xa, xb, a, b)
     for _ in range(50):
-        step[:] = slope
-        if solve_information(information, step) < k:
-            return NOT_CONVERGED
-        gain = 0.0
-        for a in range(k):
-            gain += 0.5 * slope[a] * step[a]
-        largest = 0.0
-        for i in range(n):
-            move[i] = 0.0
-            for a in range(k):
-                move[i] += x[i, a] * step[a]
-            if weight[i] > 0.0:
-                largest = max(largest, abs(move[i]))
-        if largest < 1e-6:
+        # The second column given the first; nothing is left of a column of zeros, or of a collinear one.
+        left = bb - ab * ab / aa if aa > 0.0 else 0.0
+        if not aa > 1e-9:
+            break
+        if left > 1e-9 * bb:
+            step_b = (slope_b - slope_a * ab / aa) / left
+        elif bb > 0.0:
+            break
+        else:
+            step_b = 0.0
+        step_a = (slope_a - ab * step_b) / aa
+        low, high = _spread(xa, xb, step_a, step_b)
+        largest = max(-low, high)
+        if largest < 1e-5:
             # Newton converges quadratically: this last step is exact to rounding.
-            for a in range(k):
-                beta[a] += step[a]
-            for i in range(n):
-                eta[i] += move[i]
-            return CONVERGED
-        if largest > 0.1 and gain < 1e-9:
+            return a + step_a, b + step_b
+        if largest > 0.1 and slope_a * step_a + slope_b * step_b < 2e-9:
             # The likelihood is flat, yet the step is long: it rises forever.
-            return SEPARATED
+            break
         factor = 1.0
-        while True:
-            for i in range(n):
-                trial[i] = eta[i] + factor * move[i]
-            if trial.max() - trial.min() < LARGEST_RANGE:
-                found = weighted_derivatives(x, event, starts, weight, trial, slope, information)
+        while factor > 1e-9:
+            new_a, new_b = a + factor * step_a, b + factor * step_b
+            low, high = _spread(xa, xb, new_a, new_b)
+            if max(-low, high) < LARGEST_RANGE:
+                found, slope_a, slope_b, aa, ab, bb = _derivatives(count, event, ends, xa, xb, new_a, new_b)
                 if found >= value - 1e-12 * abs(value):
                     break
             factor *= 0.5
-            if factor < 1e-9:
-                return NOT_CONVERGED
-        value = found
-        eta[:] = trial
-        for a in range(k):
-            beta[a] += factor * step[a]
-    return NOT_CONVERGED
+        else:
+            break
+        a, b, value = new_a, new_b, found
+    return np.nan, np.nan
 
 
 @njit(cache=True, nogil=True)
-def weighted_hazard(event, starts, weight, eta, first):
-    """Cumulative baseline hazard at ``eta`` = 0 up to the time of block ``first`` (blocks descend in time)."""
-    s0 = 0.0
-    total = 0.0
-    for g in range(starts.size - 1):
-        d0 = 0.0
-        died = 0.0
-        deaths = 0
-        for i in range(starts[g], starts[g + 1]):
-            w = weight[i]
-            if w == 0.0:
-                continue
-            e = w * math.exp(eta[i])
-            s0 += e
-            if event[i]:
-                deaths += 1
-                died += w
-                d0 += e
-        if g >= first:
-            for death in range(deaths):
-                total += died / deaths / (s0 - death / deaths * d0)
+def _hazard(count, event, ends, risk, first):
+    """Cumulative baseline hazard over the patients from place ``first`` on; ``risk`` holds exp(linear predictor)."""
+    s0 = d0 = died = total = 0.0
+    deaths = 0
+    for i in range(count.size):
+        e = count[i] * risk[i]
+        s0 += e
+        if event[i]:
+            deaths += 1
+            died += count[i]
+            d0 += e
+        if ends[i]:
+            if i >= first:
+                for death in range(deaths):
+                    total += died / deaths / (s0 - death / deaths * d0)
+            d0 = died = 0.0
+            deaths = 0
     return total
 
 
@@ -298,77 +285,90 @@ def _shift(hazard, weight, total, target, start):
 
 
 @njit(cache=True, nogil=True)
-def calibration_figures(x, basis, hazard, risk, event, starts, first, weights):
+def _observed(count, event, ends, first):
+    """Kaplan-Meier risk of death over the patients from place ``first`` on."""
+    alive = 1.0
+    at_risk = 0.0
+    died = 0.0
+    for i in range(count.size):
+        at_risk += count[i]
+        if event[i]:
+            died += count[i]
+        if ends[i]:
+            if i >= first and died > 0.0:
+                alive *= (at_risk - died) / at_risk
+            died = 0.0
+    return 1.0 - alive
+
+
+@njit(cache=True, nogil=True)
+def calibration_figures(x, basis, hazard, event, starts, followed, weights):
     """Calibration slope, intercept, observed/expected, ICI, E50, E90 of each row of weights, shape (b, 6).
 
-    Patients descend in time. ``x`` (n, 1) and ``basis`` (n, k): the standardized complementary log-log of the
-    predictions and its spline; ``hazard`` and ``risk`` (n,): predicted cumulative hazard and risk of death at the
-    horizon; ``first``: the first block of ``starts`` with a time up to the horizon. The first row of weights is the
-    estimate, where the other rows start. NaN where a figure cannot be computed.
+    Patients descend in time. ``x`` (n,): the standardized complementary log-log of the predictions; ``basis`` (n,):
+    the second column of its spline, or zeros; ``hazard`` (n, 2): predicted cumulative hazard and risk of death at the
+    horizon; ``starts``: borders of tied times; ``followed``: how many patients have a time past the horizon. The first
+    row of weights is the estimate, where the other rows start. NaN where a figure cannot be computed.
     """
     replicates, n = weights.shape
     out = np.full((replicates, 6), np.nan)
-    start1 = np.zeros(1)
-    start2 = np.zeros(basis.shape[1])
-    eta = np.empty(n)
-    gap = np.empty(n)
+    line = curve_a = curve_b = shift = 0.0
+    block = np.empty(n, dtype=np.int64)
+    for g in range(starts.size - 1):
+        block[starts[g] : starts[g + 1]] = g
+    count, xa, xb, zero = np.empty(n), np.empty(n), np.empty(n), np.zeros(n)
+    cumulated, risk, ratio, gap = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    died, ends = np.empty(n, dtype=np.bool_), np.empty(n, dtype=np.bool_)
     for r in range(replicates):
-        weight = weights[r]
-        total = 0.0
-        expected = 0.0
-        late = 0.0
+        m = first = last = 0
+        total = expected = 0.0
         for i in range(n):
-            total += weight[i]
-            expected += weight[i] * risk[i]
-            if i < starts[first]:
-                late += weight[i]
-        if total == 0.0 or late == 0.0:
+            w = weights[r, i]
+            if w == 0.0:
+                continue
+            if m > 0:
+                ends[m - 1] = block[i] != last
+            last = block[i]
+            count[m], xa[m], xb[m], died[m] = w, x[i], basis[i], event[i]
+            cumulated[m], risk[m] = hazard[i, 0], hazard[i, 1]
+            total += w
+            expected += w * hazard[i, 1]
+            m += 1
+            if i < followed:
+                first = m
+        if first == 0:
             continue
-        alive = 1.0
-        at_risk = late
-        for g in range(first, starts.size - 1):
-            died = 0.0
-            for i in range(starts[g], starts[g + 1]):
-                at_risk += weight[i]
-                if event[i]:
-                    died += weight[i]
-            if died > 0.0:
-                alive *= (at_risk - died) / at_risk
-        if alive == 1.0:
+        ends[m - 1] = True
+        counts, deaths, borders, a, b = count[:m], died[:m], ends[:m], xa[:m], xb[:m]
+        observed = _observed(counts, deaths, borders, first)
+        if observed == 0.0:
             continue
-        expected /= total
-        observed = 1.0 - alive
         if expected > 0.0:
-            out[r, 2] = observed / expected
-        out[r, 1] = _shift(hazard, weight, total, observed, 0.0)
-        beta = start1.copy()
-        straight = weighted_newton(x, event, starts, weight, beta, eta) == CONVERGED
-        if straight:
-            out[r, 0] = beta[0]
-            if r == 0:
-                start1[:] = beta
-        curved = False
-        if basis.shape[1] > 1:
-            bend = start2.copy()
-            if not straight:
-                eta[:] = 0.0
-            kept = eta.copy()
-            curved = weighted_newton(basis, event, starts, weight, bend, eta) == CONVERGED
-            if curved and r == 0:
-                start2[:] = bend
-            if not curved:
-                eta[:] = kept
-        if not straight and not curved:
+            out[r, 2] = observed / expected * total
+        out[r, 1] = _shift(cumulated[:m], counts, total, observed, shift)
+        beta, _ = fit_counts(counts, deaths, borders, a, zero[:m], line, 0.0)
+        bend, turn = beta, 0.0
+        if np.ptp(b) > 0.0:
+            bend, turn = fit_counts(counts, deaths, borders, a, b, curve_a, curve_b)
+        if r == 0:
+            shift = out[0, 1]
+            line = 0.0 if np.isnan(beta) else beta
+            curve_a, curve_b = (0.0, 0.0) if np.isnan(bend) else (bend, turn)
+        out[r, 0] = beta
+        if np.isnan(bend):
+            bend, turn = beta, 0.0
+        if np.isnan(bend):
             continue
-        base = weighted_hazard(event, starts, weight, eta, first)
+        for i in range(m):
+            ratio[i] = math.exp(bend * a[i] + turn * b[i])
+        base = _hazard(counts, deaths, borders, ratio[:m], first)
         mean = 0.0
-        for i in range(n):
-            gap[i] = abs(1.0 - math.exp(-base * math.exp(eta[i])) - risk[i])
-            mean += weight[i] * gap[i]
-        order = np.argsort(gap)
-        ordered = gap[order]
-        counts = weight[order]
+        for i in range(m):
+            gap[i] = abs(1.0 - math.exp(-base * ratio[i]) - risk[i])
+            mean += count[i] * gap[i]
+        order = np.argsort(gap[:m])
+        ordered, times = gap[:m][order], counts[order]
         out[r, 3] = mean / total
-        out[r, 4] = _quantile(ordered, counts, total, 0.5)
-        out[r, 5] = _quantile(ordered, counts, total, 0.9)
+        out[r, 4] = _quantile(ordered, times, total, 0.5)
+        out[r, 5] = _quantile(ordered, times, total, 0.9)
     return out

@@ -125,17 +125,15 @@ def _of_one_repeat(
     x = cloglog(predicted)
     knots = np.quantile(x, _KNOTS)
     basis = restricted_cubic_spline(x, knots) if np.diff(knots).min() > 1e-6 else x[:, None]
-    spread = basis.std(axis=0)
-    scale = np.where(spread > 1e-9, spread, 1.0)
-    columns = np.where(spread > 1e-9, (basis - basis.mean(axis=0)) / scale, 0.0)
+    center, scale = basis.mean(axis=0), np.maximum(basis.std(axis=0), 1e-9)
+    columns = (basis - center) / scale
     figures = calibration_figures(
-        np.ascontiguousarray(columns[:, :1]),
-        np.ascontiguousarray(columns),
-        -np.log(np.clip(predicted, _CLIP, 1 - _CLIP)),
-        1.0 - predicted,
+        columns[:, 0].copy(),
+        columns[:, 1].copy() if columns.shape[1] > 1 else np.zeros(len(x)),
+        np.column_stack([-np.log(np.clip(predicted, _CLIP, 1 - _CLIP)), 1.0 - predicted]),
         sets.event,
         sets.starts,
-        int((sets.times > day).sum()),
+        int((time > day).sum()),
         np.ascontiguousarray(weights[:, sets.order]),
     )
     figures[:, 0] /= scale[0]

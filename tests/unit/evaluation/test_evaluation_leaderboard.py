@@ -6,7 +6,12 @@ import pytest
 from evaluation_helpers import make
 
 from amlprognosis.errors import InputError
-from amlprognosis.evaluation.comparisons import bootstrap_p, comparisons, validation_comparisons
+from amlprognosis.evaluation.comparisons import (
+    bootstrap_p,
+    comparisons,
+    validation_comparisons,
+    validation_refusals,
+)
 from amlprognosis.evaluation.crossvalidate import crossvalidate, predict_frame, structured_outcome
 from amlprognosis.evaluation.leaderboard import evaluate_models, leaderboard, validation_table
 
@@ -59,8 +64,7 @@ def test_paired_comparison(world, run):
     evaluation = evaluate_models(predictions, world[1], [1, 3], 200, 1)
     table = comparisons(predictions, world[1], [1, 3], evaluation=evaluation)
     assert table[["model", "comparator", "metric"]].to_numpy().tolist() == [
-        ["gene_index", "age", "c_harrell"],
-        ["gene_index", "age", "ibs"],
+        ["gene_index", "age", metric] for metric in ("c_harrell", "c_uno", "brier_3y", "ibs", "net_benefit")
     ]
     c = table.iloc[0]
     results = evaluation.results
@@ -68,7 +72,9 @@ def test_paired_comparison(world, run):
     assert c["difference"] == pytest.approx(expected)
     assert c["low"] <= c["difference"] <= c["high"]
     assert 0 < c["p"] <= 1
-    assert np.isnan(table.iloc[1]["difference"])
+    assert np.isnan(table.iloc[3]["difference"])
+    assert table.iloc[3]["note"] == "not compared: no ibs of age"
+    assert table["note"].tolist()[:2] == ["", ""]
     itself = pd.concat([predictions.query("model == 'gene_index'").assign(model=m) for m in ("m", "age")])
     same = comparisons(itself, world[1], [1, 3], 50).iloc[0]
     assert (same["difference"], same["low"], same["high"], same["p"]) == (0, 0, 0, 1)
@@ -113,9 +119,25 @@ def test_validation_table(world):
         ["age", "none", 0],
     ]
     assert found["c_harrell_low"].notna().all()
-    paired = validation_comparisons(table, outcomes, [1, 3], 50)
-    assert paired[["adaptation", "metric"]].drop_duplicates().shape == (4, 2)
+    notes = pd.DataFrame(
+        [
+            ("validation: other", "clinical", "not applied: no value in this cohort"),
+            ("validation: other", "gene_index", "2 features filled"),
+            ("validation: third", "eln", "not applied: no value in this cohort"),
+        ],
+        columns=["source", "item", "note"],
+    )
+    refusals = validation_refusals(["other"], {"lsc17": "2 of 17 genes"}, notes)
+    assert refusals == {
+        "other": {"lsc17": "not fitted: 2 of 17 genes", "clinical": "not applied: no value in this cohort"}
+    }
+    paired = validation_comparisons(table, outcomes, [1, 3], 50, metrics=["c_harrell", "ibs"], refusals=refusals)
+    assert paired[["adaptation", "comparator", "metric"]].drop_duplicates().shape == (12, 3)
     assert (paired["cohort"] == "other").all()
+    why = paired.set_index("comparator")["note"]
+    assert set(why["lsc17"]) == {"not compared: not fitted: 2 of 17 genes"}
+    assert set(why["clinical"]) == {"not compared: not applied: no value in this cohort"}
+    assert paired.loc[paired["comparator"] == "age", "difference"].notna().sum() == 2
     with pytest.raises(InputError, match="no outcome table"):
         validation_table(table, {}, [1, 3], 0)
 

@@ -16,8 +16,20 @@ from amlprognosis.evaluation.leaderboard import (
     model_failures,
 )
 from amlprognosis.evaluation.metrics import Result, evaluate, percentile_interval
+from amlprognosis.study import horizon_suffix
+from amlprognosis.study.names import comparators_among, is_comparator
 
-COMPARED = ("c_harrell", "ibs")
+COLUMNS = [
+    "cohort", "adaptation", "model", "comparator", "metric", "difference", "low", "high", "p", "patients", "note",
+]  # fmt: skip
+NOT_COMPARED = "not compared: "
+# How the notes of a validation begin that say why a model was left out.
+NOT_APPLIED = "not applied: "
+
+
+def compared_metrics(main_horizon_years: float) -> tuple[str, ...]:
+    """Metrics in which models are compared: both C, Brier score and net benefit at the main horizon, and IBS."""
+    return "c_harrell", "c_uno", f"brier_{horizon_suffix(main_horizon_years)}", "ibs", "net_benefit"
 
 
 def comparisons(
@@ -26,52 +38,78 @@ def comparisons(
     horizons_years: Sequence[float],
     n_boot: int = N_BOOT,
     seed: int = 0,
-    metrics: Sequence[str] = COMPARED,
+    metrics: Sequence[str] | None = None,
     cohort: str = "training",
     evaluation: Evaluation | None = None,
     notes: pd.DataFrame | None = None,
+    main_horizon: float | None = None,
 ) -> pd.DataFrame:
     """Paired differences of each model and each comparator: the same draws of patients for both.
 
     Where two models lack predictions for different patients, both are computed on what they share. With ``notes``
     (model, reason of fits that failed) a comparator without any prediction has rows, too, that say why.
 
+    Parameters
+    ----------
+    predictions, outcome, horizons_years, n_boot, seed, main_horizon
+        As in :func:`~amlprognosis.evaluation.leaderboard.evaluate_models`.
+    metrics : sequence of str, optional
+        Default: those of :func:`compared_metrics`.
+    cohort : str
+        What stands in the column.
+    evaluation : Evaluation, optional
+        Reuse instead of computing.
+    notes : DataFrame, optional
+        model, reason.
+
     Returns
     -------
     DataFrame
-        cohort, model, comparator, metric, difference (model minus comparator; better is > 0 for C, < 0 for the
-        Brier score), low, high, p (two-sided bootstrap, at least 2/(n_boot + 1)), patients, note.
+        cohort, adaptation (of the model; missing out of fold), model, comparator, metric, difference (model minus
+        comparator; better is > 0 for C and net benefit, < 0 for Brier scores), low, high, p (two-sided bootstrap, at
+        least 2/(n_boot + 1)), patients, note.
     """
-    run = evaluation or evaluate_models(predictions, outcome, horizons_years, n_boot, seed)
-    failed = model_failures(notes)
-    names = sorted(set(run.sheets) | set(failed))
+    run = evaluation or evaluate_models(predictions, outcome, horizons_years, n_boot, seed, main_horizon)
+    return _table(run, model_failures(notes), metrics or compared_metrics(_main(horizons_years, main_horizon)), cohort)
+
+
+def _main(horizons_years: Sequence[float], main_horizon: float | None) -> float:
+    return main_horizon if main_horizon is not None else sorted(horizons_years)[len(horizons_years) // 2]
+
+
+def _table(
+    run: Evaluation, failed: Mapping[str, str], metrics: Sequence[str], cohort: str, adaptation: str | None = None
+) -> pd.DataFrame:
     rows = []
-    for model in [m for m in names if kind_of(m) != "comparator" and m in run.sheets]:
-        for other in [m for m in names if kind_of(m) == "comparator"]:
-            if other in run.sheets:
-                a, b, shared, note = _on_shared(run, model, other)
-            else:
-                a, b, shared = _undefined(run, model), _undefined(run, model), 0
-                note = f"not compared: {failed[other]}"
-            for metric in metrics:
-                difference = a.values[metric] - b.values[metric]
-                low, high = percentile_interval(difference)
-                rows.append(
-                    {
-                        "cohort": cohort,
-                        "model": model,
-                        "comparator": other,
-                        "metric": metric,
-                        "difference": float(difference[0]),
-                        "low": low,
-                        "high": high,
-                        "p": bootstrap_p(difference),
-                        "patients": shared,
-                        "note": note,
-                    }
-                )
-    columns = ["cohort", "model", "comparator", "metric", "difference", "low", "high", "p", "patients", "note"]
-    return pd.DataFrame(rows, columns=columns)
+    for model, other in compared_pairs(run, failed):
+        if other in run.sheets:
+            a, b, shared, note = _on_shared(run, model, other)
+        else:
+            a, b, shared, note = Result({}, []), Result({}, []), 0, f"{NOT_COMPARED}{failed[other]}"
+        for metric in metrics:
+            difference = _replicates(a, metric) - _replicates(b, metric)
+            low, high = percentile_interval(difference)
+            lacking = [name for name, result in ((model, a), (other, b)) if not np.isfinite(result.estimate(metric))]
+            why = note or (f"{NOT_COMPARED}no {metric} of {' and '.join(lacking)}" if lacking else "")
+            rows.append(
+                {
+                    "cohort": cohort, "adaptation": adaptation, "model": model, "comparator": other, "metric": metric,
+                    "difference": float(difference[0]), "low": low, "high": high, "p": bootstrap_p(difference),
+                    "patients": shared, "note": why,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def compared_pairs(run: Evaluation, failed: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Each model with each comparator, those that are not there for a known reason included."""
+    models = [name for name in sorted(run.sheets) if kind_of(name) != "comparator"]
+    others = sorted(comparators_among([*run.sheets, *failed]))
+    return [(model, other) for model in models for other in others]
+
+
+def _replicates(result: Result, metric: str) -> np.ndarray:
+    return result.values.get(metric, np.full(1, np.nan))
 
 
 def _on_shared(run: Evaluation, model: str, other: str) -> tuple[Result, Result, int, str]:
@@ -80,14 +118,11 @@ def _on_shared(run: Evaluation, model: str, other: str) -> tuple[Result, Result,
         if np.array_equal(first.block, second.block):
             return run.results[model], run.results[other], int(first.available.sum()), ""
         a, b = first.restricted(second.block), second.restricted(first.block)
-        shared = int(a.available.sum())
-        return evaluate(a, run.design), evaluate(b, run.design), shared, "on the predictions that both have"
-    note = "not computed: the two have different repeats"
-    return _undefined(run, model), _undefined(run, model), 0, note
-
-
-def _undefined(run: Evaluation, model: str) -> Result:
-    return Result({name: np.full(len(run.design.weights), np.nan) for name in run.results[model].values}, [])
+        shared, note = int(a.available.sum()), "on the predictions that both have"
+        if not shared:
+            return Result({}, []), Result({}, []), 0, f"{NOT_COMPARED}no patient has predictions of both"
+        return evaluate(a, run.design, False), evaluate(b, run.design, False), shared, note
+    return Result({}, []), Result({}, []), 0, f"{NOT_COMPARED}the two have different repeats"
 
 
 def bootstrap_p(difference: np.ndarray) -> float:
@@ -99,38 +134,80 @@ def bootstrap_p(difference: np.ndarray) -> float:
     return float(min(1.0, 2.0 * min(below, above) / (len(draws) + 1)))
 
 
-def validation_comparisons(
-    predictions: pd.DataFrame,
-    outcomes: Mapping[str, pd.DataFrame],
-    horizons_years: Sequence[float],
-    n_boot: int = N_BOOT,
-    seed: int = 0,
-    metrics: Sequence[str] = COMPARED,
-    evaluations: Mapping[tuple[str, str], Evaluation] | None = None,
-) -> pd.DataFrame:
-    """Paired differences in each validation cohort; comparators are taken from any adaptation of it.
+def with_comparators(runs: Mapping[tuple[str, str], Evaluation]) -> dict[tuple[str, str], Evaluation]:
+    """Evaluations by cohort and adaptation, each with the comparators of the cohort's other adaptations.
 
-    Comparators without expression (age, clinical, ...) usually carry the adaptation "none"; they are compared
-    with the models of every adaptation of the same cohort.
-
-    Returns
-    -------
-    DataFrame
-        As :func:`comparisons`, with the column adaptation (of the model) after cohort.
+    Comparators without expression (age, clinical, ...) carry the adaptation "none" alone; models of every adaptation
+    are compared with them.
     """
-    runs = evaluations or evaluate_validation(predictions, outcomes, horizons_years, n_boot, seed)
-    tables = []
+    found = {}
     for (cohort, adaptation), run in runs.items():
         sheets, results = dict(run.sheets), dict(run.results)
         for (other_cohort, _), other in runs.items():
             if other_cohort != cohort:
                 continue
             for name in other.sheets:
-                if kind_of(name) == "comparator" and name not in sheets:
+                if is_comparator(name) and name not in sheets:
                     sheets[name], results[name] = other.sheets[name], other.results[name]
-        joint = Evaluation(run.design, run.patients, sheets, results)
-        part = comparisons(predictions, outcomes[cohort], horizons_years, n_boot, seed, metrics, cohort, joint)
-        part.insert(1, "adaptation", adaptation)
-        tables.append(part)
-    filled = [t for t in tables if len(t)]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+        found[(cohort, adaptation)] = Evaluation(run.design, run.patients, sheets, results)
+    return found
+
+
+def validation_refusals(
+    cohorts: Sequence[str], unfitted: Mapping[str, str], notes: pd.DataFrame
+) -> dict[str, dict[str, str]]:
+    """Why comparators have no predictions, by validation cohort and model.
+
+    Parameters
+    ----------
+    cohorts : sequence of str
+    unfitted : mapping of model to reason
+        Models that could not be frozen.
+    notes : DataFrame
+        source (``validation: <cohort>``), item (model), note, as the validation leaves them.
+    """
+    found = {cohort: {name: f"not fitted: {reason}" for name, reason in unfitted.items()} for cohort in cohorts}
+    for row in notes.itertuples():
+        cohort = str(row.source).removeprefix("validation: ")
+        if cohort in found and str(row.note).startswith(NOT_APPLIED):
+            found[cohort].setdefault(str(row.item), str(row.note))
+    return found
+
+
+def validation_comparisons(
+    predictions: pd.DataFrame,
+    outcomes: Mapping[str, pd.DataFrame],
+    horizons_years: Sequence[float],
+    n_boot: int = N_BOOT,
+    seed: int = 0,
+    metrics: Sequence[str] | None = None,
+    evaluations: Mapping[tuple[str, str], Evaluation] | None = None,
+    refusals: Mapping[str, Mapping[str, str]] | None = None,
+    main_horizon: float | None = None,
+) -> pd.DataFrame:
+    """Paired differences in each validation cohort; comparators are taken from any adaptation of it.
+
+    Parameters
+    ----------
+    predictions, outcomes, horizons_years, n_boot, seed, main_horizon
+        As in :func:`~amlprognosis.evaluation.leaderboard.evaluate_validation`.
+    metrics : sequence of str, optional
+        Default: those of :func:`compared_metrics`.
+    evaluations : mapping of (cohort, adaptation) to Evaluation, optional
+        Reuse instead of computing.
+    refusals : mapping of cohort to mapping of model to reason, optional
+        Comparators that the cohort lacks (:func:`validation_refusals`): they have rows that say why.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`comparisons`.
+    """
+    runs = evaluations or evaluate_validation(predictions, outcomes, horizons_years, n_boot, seed, main_horizon)
+    named = metrics or compared_metrics(_main(horizons_years, main_horizon))
+    tables = [
+        _table(run, (refusals or {}).get(cohort, {}), named, cohort, adaptation)
+        for (cohort, adaptation), run in with_comparators(runs).items()
+    ]
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=COLUMNS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,9 @@ from amlprognosis.models.base import RiskModel, fit_columns
 from amlprognosis.models.contributions import Additive, linear_terms
 from amlprognosis.models.cox_kernels import univariate_cox
 from amlprognosis.models.cox_lasso import lambda_sequence, lasso_cv, stratified_folds
+from amlprognosis.models.penalized_cv import LassoCV
 from amlprognosis.models.preprocess import Preprocessor, shorten
+from amlprognosis.models.sure_screen import SureScreen
 
 PREFIX = "expression:"
 
@@ -35,6 +38,57 @@ def candidate_columns(columns: pd.Index, genes: Sequence[str] | None) -> list[st
             f"({shorten([name.removeprefix(PREFIX) for name in wanted], 5)}); check the gene sets' symbols"
         )
     return wanted
+
+
+@dataclass(frozen=True)
+class IndexScreens:
+    """A training part with its univariate screens, from which the index of any of its columns can be learned.
+
+    Attributes
+    ----------
+    z : ndarray (n, p)
+        Prepared columns, patients by id.
+    rank : ndarray of int (p,)
+        Alphabetic place of each column, which decides between equal p-values.
+    time, event, folds : ndarray (n,)
+        Days; True = death; inner fold of each patient.
+    whole : SureScreen
+        On all patients of the part.
+    inner : dict of fold to SureScreen
+        On the training part of each inner fold; empty without a screen inside the folds.
+    """
+
+    z: np.ndarray
+    rank: np.ndarray
+    time: np.ndarray
+    event: np.ndarray
+    folds: np.ndarray
+    whole: SureScreen
+    inner: dict[int, SureScreen]
+
+
+@dataclass(frozen=True)
+class LearnedIndex:
+    """What was learned of some candidates.
+
+    Attributes
+    ----------
+    kept, chosen : ndarray of int
+        Positions of the columns that passed the screen, and of those with a coefficient, ascending.
+    coefficients : ndarray
+        Of the chosen columns, per training standard deviation.
+    penalty : float
+    path : DataFrame
+        penalty, deviance, se, n_genes along the path.
+    notes : list of str
+    """
+
+    kept: np.ndarray
+    chosen: np.ndarray
+    coefficients: np.ndarray
+    penalty: float
+    path: pd.DataFrame
+    notes: list[str]
 
 
 class GeneIndex(RiskModel):
@@ -115,23 +169,16 @@ class GeneIndex(RiskModel):
         self.random_state = random_state
 
     def _fit(self, x: pd.DataFrame, time: np.ndarray, event: np.ndarray) -> None:
-        if self.lambda_rule not in ("min", "1se"):
-            raise InputError(f"gene_index: lambda_rule {self.lambda_rule!r} is not known; use min or 1se")
         prepared = Preprocessor(candidate_columns(x.columns, self.genes), self.impute, self.max_missing_share)
         z = fit_columns(prepared, x, "gene_index")
         names = np.array(prepared.features_)
         screen = univariate_cox(z, time, event, "efron", self.n_jobs)
         p = screen.p_screen
-        by_p = np.lexsort((names, p))
-        n_passed = int((p < self.screen_p).sum())
-        kept = self._pass(p, names)
-        n_kept = kept.size
-        if n_passed < n_kept:
-            self.notes_.append(f"{n_passed} genes with screening p < {self.screen_p:g}: took the best {n_kept} instead")
-        elif n_passed > n_kept:
-            self.notes_.append(f"{n_passed} genes passed the screen: kept the best {n_kept}")
+        screens = self.screens(z, names, time, event, SureScreen.known(p))
+        found = self.learn(screens, np.arange(names.size))
+        self.notes_ += found.notes
         screened = np.zeros(names.size, dtype=bool)
-        screened[kept] = True
+        screened[found.kept] = True
         self.screen_ = pd.DataFrame(
             {
                 "feature": names,
@@ -142,32 +189,97 @@ class GeneIndex(RiskModel):
                 "status": screen.status_names,
                 "screened": screened,
             }
-        ).iloc[by_p]
+        ).iloc[np.lexsort((names, p))]
         self.screen_ = self.screen_.reset_index(drop=True)
-        self.n_candidates_, self.n_screened_ = int(names.size), int(n_kept)
-        kept = np.sort(kept)
-        coefficients = self._lasso(z, kept, names, time, event)
-        chosen = np.flatnonzero(coefficients)
-        self.coef_ = coefficients[chosen]
-        self.preprocessor_ = prepared.subset(names[kept[chosen]].tolist())
+        self.n_candidates_, self.n_screened_ = int(names.size), int(found.kept.size)
+        self.path_, self.penalty_ = found.path, found.penalty
+        self.coef_ = found.coefficients
+        self.preprocessor_ = prepared.subset(names[found.chosen].tolist())
 
-    def _pass(self, p: np.ndarray, names: np.ndarray) -> np.ndarray:
-        """Positions of the genes that pass a screen, the smallest p first."""
-        count = min(max(int((p < self.screen_p).sum()), self.min_genes), self.max_genes, names.size)
-        return np.lexsort((names, p))[:count]
+    def screens(
+        self, z: np.ndarray, names: np.ndarray, time: np.ndarray, event: np.ndarray, whole: SureScreen | None = None
+    ) -> IndexScreens:
+        """Screen a training part and the training parts of its inner folds, once for any choice of candidates.
 
-    def _lasso(
-        self, z: np.ndarray, kept: np.ndarray, names: np.ndarray, time: np.ndarray, event: np.ndarray
-    ) -> np.ndarray:
+        Parameters
+        ----------
+        z : ndarray (n, p)
+            Prepared columns, patients by id.
+        names : ndarray of str (p,)
+        time, event : ndarray (n,)
+            Days; True = death.
+        whole : SureScreen, optional
+            The screen of the whole part, where it is at hand.
+
+        Raises
+        ------
+        InputError
+            An unknown ``lambda_rule``, or fewer than 2 deaths.
+        """
+        if self.lambda_rule not in ("min", "1se"):
+            raise InputError(f"gene_index: lambda_rule {self.lambda_rule!r} is not known; use min or 1se")
         folds = stratified_folds(event, self.n_folds, np.random.default_rng(self.random_state))
-        lambdas = lambda_sequence(z[:, kept], time, event, self.alpha, self.n_lambda, self.lambda_min_ratio)
-        fold_columns = None
+        inner = {}
         if self.screen_in_folds:
-            fold_columns = {}
             for label in np.unique(folds):
                 rows = folds != label
-                p = univariate_cox(z[rows], time[rows], event[rows], "efron", self.n_jobs).p_screen
-                fold_columns[int(label)] = np.sort(self._pass(p, names))
+                inner[int(label)] = SureScreen(z[rows], time[rows], event[rows], self.screen_p, self.n_jobs)
+        if whole is None:
+            whole = SureScreen(z, time, event, self.screen_p, self.n_jobs)
+        rank = np.empty(names.size, dtype=np.int64)
+        rank[np.argsort(names)] = np.arange(names.size)
+        return IndexScreens(z, rank, time, event, folds, whole, inner)
+
+    def learn(self, screens: IndexScreens, members: np.ndarray) -> LearnedIndex:
+        """Learn the index of some candidates from the shared screens.
+
+        Parameters
+        ----------
+        screens : IndexScreens
+        members : ndarray of int (m,)
+            Positions of the candidates among the columns, ascending.
+
+        Raises
+        ------
+        InputError
+            No penalty keeps a gene.
+        """
+        notes = []
+        kept = self._pass(screens.whole, screens.rank, members)
+        n_passed = int((screens.whole.p[members] < self.screen_p).sum())
+        if n_passed < kept.size:
+            notes.append(f"{n_passed} genes with screening p < {self.screen_p:g}: took the best {kept.size} instead")
+        elif n_passed > kept.size:
+            notes.append(f"{n_passed} genes passed the screen: kept the best {kept.size}")
+        inner = {label: self._pass(screen, screens.rank, members) for label, screen in screens.inner.items()}
+        found, at = self._lasso(screens, kept, inner if self.screen_in_folds else None, notes)
+        chosen = np.flatnonzero(found.path.coefficients[at])
+        path = pd.DataFrame(
+            {"penalty": found.path.lambdas, "deviance": found.mean, "se": found.se, "n_genes": found.path.n_nonzero}
+        )
+        return LearnedIndex(
+            kept, kept[chosen], found.path.coefficients[at][chosen], float(found.path.lambdas[at]), path, notes
+        )
+
+    def _pass(self, screen: SureScreen, rank: np.ndarray, members: np.ndarray) -> np.ndarray:
+        """Positions of the candidates that pass a screen, ascending."""
+        p = screen.p[members]
+        n_passed = int((p < self.screen_p).sum())
+        if n_passed < min(self.min_genes, self.max_genes, members.size):
+            p = screen.complete()[members]
+        count = min(max(n_passed, self.min_genes), self.max_genes, members.size)
+        return np.sort(members[np.lexsort((rank[members], p))[:count]])
+
+    def _lasso(
+        self,
+        screens: IndexScreens,
+        kept: np.ndarray,
+        fold_columns: dict[int, np.ndarray] | None,
+        notes: list[str],
+    ) -> tuple[LassoCV, int]:
+        """Cross-validated path of the genes that passed, and the place on it."""
+        z, time, event = screens.z, screens.time, screens.event
+        lambdas = lambda_sequence(z[:, kept], time, event, self.alpha, self.n_lambda, self.lambda_min_ratio)
         # Denser models than this are hopeless with so few deaths, and take nearly all of the time.
         limit = max(20, int(event.sum()) // 2)
         found = lasso_cv(
@@ -175,7 +287,7 @@ class GeneIndex(RiskModel):
             time,
             event,
             lambdas,
-            folds,
+            screens.folds,
             self.alpha,
             max_active=limit,
             patience=10,
@@ -190,14 +302,10 @@ class GeneIndex(RiskModel):
                 raise InputError("gene_index: no penalty keeps a gene; the candidates carry no signal at all")
             later = nonzero[nonzero > at]
             at = int(later[0]) if later.size else int(nonzero[0])
-            self.notes_.append(
+            notes.append(
                 f"cross-validation preferred the empty model: took the sparsest one with {int(counts[at])} gene(s)"
             )
-        self.path_ = pd.DataFrame(
-            {"penalty": found.path.lambdas, "deviance": found.mean, "se": found.se, "n_genes": counts}
-        )
-        self.penalty_ = float(found.path.lambdas[at])
-        return found.path.coefficients[at]
+        return found, at
 
     def _risk(self, values: np.ndarray) -> np.ndarray:
         return values @ self.coef_

@@ -132,9 +132,8 @@ class ClinicalGeneIndex(RiskModel):
             if fit.beta[-1] > 0:
                 self._note_fit(fit.singular, fit.status)
                 return fit.beta, both @ fit.beta
-            self.notes_.append(
-                f"given the clinical columns the prevalidated index has a log hazard ratio of {fit.beta[-1]:.3f}: left out"
-            )
+            hazard = f"given the clinical columns the prevalidated index has a log hazard ratio of {fit.beta[-1]:.3f}"
+            self.notes_.append(f"{hazard}: it is left out")
         fit = fit_cox(z, time, event)
         self._note_fit(fit.singular, fit.status)
         return np.append(fit.beta, 0.0), z @ fit.beta

@@ -66,12 +66,13 @@ class Strata:
                 sets = risk_sets(np.asarray(time)[member], self.event[member])
                 self.parts.append((member[sets.order], sets))
 
-    def within(self, x: np.ndarray) -> np.ndarray:
-        """Columns (n, p) less their means within the strata that have deaths, 0 elsewhere."""
+    def within(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Columns (n, p) less their means within strata (0 in strata without deaths), and their standard deviations."""
         out = np.zeros_like(x, dtype=np.float64)
         for rows, _ in self.parts:
             out[rows] = x[rows] - x[rows].mean(axis=0)
-        return out
+        used = sum(len(rows) for rows, _ in self.parts)
+        return out, np.sqrt((out**2).sum(axis=0) / used)
 
     def fit(self, x: np.ndarray, max_iter: int = 50) -> StratifiedFit:
         """Fit a few columns by Newton's method with step halving.
@@ -83,9 +84,7 @@ class Strata:
         max_iter : int
             Newton steps at most.
         """
-        centered = self.within(np.asarray(x, dtype=np.float64))
-        used = np.concatenate([rows for rows, _ in self.parts])
-        scale = np.sqrt((centered[used] ** 2).mean(axis=0))
+        centered, scale = self.within(np.asarray(x, dtype=np.float64))
         count = centered.shape[1]
         failed = np.full(count, np.nan), np.full((count, count), np.nan)
         null = self._derivatives(centered, np.zeros(count))[0]

@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name.add_argument("study", type=Path)
     validate = commands.add_parser("validate", help="check a cohort (.h5ad) against the cohort contract")
     validate.add_argument("cohort", type=Path)
+    _predict_words(commands)
     commands.add_parser("docs", help="write config/schema.json and the key table of config/README.md")
     words = parser.parse_args(arguments)
     try:
@@ -67,6 +68,37 @@ def _validate(words: argparse.Namespace) -> int:
     return 0
 
 
+def _predict_words(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    predict = commands.add_parser("predict", help="score new patients with frozen models of a study")
+    add = predict.add_argument
+    add("--model", type=Path, nargs="+", required=True, help="folders of frozen models, results/<study>/models/<model>")
+    add("--expression", type=Path, help="gene symbols x patients: TSV, CSV (.gz), parquet or h5ad")
+    add("--clinical", type=Path, help="patient (first column), age (years), sex, risk, numeric columns of the study")
+    add("--mutations", type=Path, help="patient (first column) and a column of 0/1 per gene, or a MAF file")
+    add("--scale", choices=("log2", "linear", "counts"), default="log2", help="what the expression is (default log2)")
+    add("--orientation", choices=("auto", "genes_in_rows", "samples_in_rows"), default="auto")
+    add("--adaptation", choices=("none", "within_sample_ranks", "reference_quantiles", "cohort_rescaling"))
+    add("--out", type=Path, required=True, help="table of risk, risk group, survival and warnings")
+    add("--curves", type=Path, help="table of the full survival curves")
+    add("--contributions", type=Path, help="table of what each feature adds to the risk")
+
+
+def _predict(words: argparse.Namespace) -> int:
+    from amlprognosis.evaluation.predict import Tables, predict
+    from amlprognosis.tables import write_table
+
+    tables = Tables(words.expression, words.clinical, words.mutations, words.scale, words.orientation)
+    wanted = {"curves": words.curves, "contributions": words.contributions}
+    found = predict(words.model, tables, words.adaptation, **{name: bool(path) for name, path in wanted.items()})
+    for note in found.notes:
+        print(f"amlprognosis: {note}", file=sys.stderr)
+    for path, table in ((words.out, found.table), *((path, getattr(found, name)) for name, path in wanted.items())):
+        if path:
+            write_table(table, path, decimals=12)
+            print(f"wrote {path}")
+    return 0
+
+
 def _docs(words: argparse.Namespace) -> int:
     from amlprognosis.study.docs import write_docs
 
@@ -75,7 +107,7 @@ def _docs(words: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"check": _check, "name": _name, "validate": _validate, "docs": _docs}
+_COMMANDS = {"check": _check, "name": _name, "validate": _validate, "predict": _predict, "docs": _docs}
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ rule design:
         gene_sets=STUDY.gene_sets.file,
     output:
         features=f"{RESULTS}/design/features.parquet",
+        platform=f"{RESULTS}/design/platform.json.gz",
         folds=f"{RESULTS}/design/folds.parquet",
         candidates=f"{RESULTS}/design/candidates.json",
         report=f"{RESULTS}/design/report.tsv",

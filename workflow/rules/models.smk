@@ -70,6 +70,7 @@ for GROUP, MEMBERS in STUDY.groups().items():
             f"fit_{GROUP}"
         input:
             features=f"{RESULTS}/design/features.parquet",
+            platform=f"{RESULTS}/design/platform.json.gz",
             candidates=f"{RESULTS}/design/candidates.json",
         output:
             models=expand(
@@ -120,7 +121,6 @@ rule validate:
         settings=lambda wildcards: STUDY.fingerprint(
             f"cohorts.{wildcards.cohort}.adaptation",
             "features",
-            "evaluation.horizons_years",
         ),
     message:
         "Apply the frozen models to {wildcards.cohort}"

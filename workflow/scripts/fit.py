@@ -12,4 +12,5 @@ with job(snakemake) as study:
     candidates = json.loads(Path(snakemake.input.candidates).read_text())["genes"]
     names = [study.model_of_folder(Path(path).parent.name) for path in snakemake.output.models]
     folder = Path(snakemake.output.models[0]).parents[1]
-    freeze_all(study, names, model_factory(study, candidates), features, outcome, folder, snakemake.threads)
+    make, platform = model_factory(study, candidates), snakemake.input.platform
+    freeze_all(study, names, make, features, outcome, folder, snakemake.threads, platform)

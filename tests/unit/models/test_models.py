@@ -6,7 +6,7 @@ import pytest
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import align_features
 from amlprognosis.models.cox_kernels import harrell_concordance
-from amlprognosis.models.persistence import load_model, save_model
+from amlprognosis.models.persistence import CLASSES, _checksum, _class, load_model, save_model
 from amlprognosis.models.registry import MODEL_NAMES, make_model, parameter_names
 from amlprognosis.study import load_study
 from amlprognosis.study.names import FIXED_LABELS, HORIZON_LABELS
@@ -114,10 +114,20 @@ def test_damaged_folders(fitted, tmp_path):
     path.write_text(json.dumps({**content, "format_version": 99}))
     with pytest.raises(InputError, match="format version 99"):
         load_model(tmp_path / "age")
+    path.write_text(json.dumps({**content, "format_version": 1}))
+    with pytest.raises(InputError, match="format version 1, this release reads 2; run the study again"):
+        load_model(tmp_path / "age")
     path.write_text(json.dumps({**content, "class": "Evil"}))
     with pytest.raises(InputError, match="'Evil' is not known"):
         load_model(tmp_path / "age")
-    path.write_text(json.dumps({k: v for k, v in content.items() if k != "learned"}))
+    path.write_text(json.dumps({**content, "cutpoint": content["cutpoint"] + 1e-12}))
+    with pytest.raises(InputError, match="checksum differs: the file was changed"):
+        load_model(tmp_path / "age")
+    path.write_text(json.dumps({"refused": "too few deaths", "metadata": {}}))
+    with pytest.raises(InputError, match="not fitted: too few deaths"):
+        load_model(tmp_path / "age")
+    content = {k: v for k, v in content.items() if k != "learned"}
+    path.write_text(json.dumps({**content, "checksum": _checksum(content)}))
     with pytest.raises(InputError, match="damaged"):
         load_model(tmp_path / "age")
     path.write_text("{")
@@ -135,6 +145,12 @@ def test_damaged_folders(fitted, tmp_path):
         save_model(make_model("age"), tmp_path / "x")
     with pytest.raises(InputError, match="JSON"):
         save_model(fitted["age"], tmp_path / "x", {"odd": float("nan")})
+
+
+def test_every_class_that_can_be_frozen_is_found(fitted):
+    assert {type(model).__name__ for model in fitted.values()} <= set(CLASSES)
+    assert [_class(kind).__name__ for kind in CLASSES] == list(CLASSES)
+    assert _class("Evil") is None
 
 
 def test_foreign_skops_file_is_refused(tmp_path):

@@ -12,7 +12,7 @@ from amlprognosis.errors import InputError
 from amlprognosis.evaluation.design import make_design
 from amlprognosis.normalize.assemble import assemble_cohort, frozen_reference
 from amlprognosis.normalize.clinical import join_patients
-from amlprognosis.normalize.harmonize import adapt, design_matrix, shared_genes, validation_features
+from amlprognosis.normalize.harmonize import design_matrix, shared_genes, validation_features
 from amlprognosis.retrieve.read import read_source
 from amlprognosis.signatures.gene_sets import GeneSet
 from amlprognosis.study import load_study
@@ -189,12 +189,6 @@ def test_lock_validation_values_never_change_the_training_matrix(tmp_path):
     features, report = validation_features(s, "two", cohorts["two"], list(frames[0]))
     assert list(features) == list(frames[0])
     assert "expression:B" in report[0]["detail"]
-    adapted = adapt(features, frames[0], "cohort_rescaling")
-    assert adapted["expression:C"].mean() == pytest.approx(frames[0]["expression:C"].mean())
-    assert adapted["expression:C"].std() == pytest.approx(frames[0]["expression:C"].std())
-    pd.testing.assert_frame_equal(adapt(features, frames[0], "none"), features)
-    with pytest.raises(InputError, match="whole cohort"):
-        adapt(features.iloc[:1], frames[0], "cohort_rescaling")
 
 
 def test_no_shared_gene(tmp_path):

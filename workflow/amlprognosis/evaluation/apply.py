@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from amlprognosis.errors import InputError
-from amlprognosis.evaluation.crossvalidate import predict_frame
 from amlprognosis.evaluation.inputs import read_frozen
 from amlprognosis.evaluation.notes import NOTE_COLUMNS
 from amlprognosis.study import Study
@@ -17,7 +16,7 @@ from amlprognosis.study import Study
 def apply_models(
     study: Study, cohort: str, features: pd.DataFrame, models: Iterable[str | Path]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Predictions of the frozen models for a locked cohort.
+    """Predictions of the frozen models for a locked cohort, under each adaptation that the study asks for.
 
     Parameters
     ----------
@@ -25,59 +24,64 @@ def apply_models(
     cohort : str
         Name of the validation cohort.
     features : DataFrame, shape (n, p), index = patient
-        Adapted to the training platform as the study says.
+        As :func:`amlprognosis.normalize.harmonize.validation_features` gives them, not adapted.
     models : iterable of path
         Folders of the frozen models.
 
     Returns
     -------
     predictions : DataFrame
-        model, cohort, adaptation, patient, risk, survival columns, risk_group, features_missing.
+        model, cohort, adaptation, patient, risk, survival columns, risk_group, features_missing,
+        features_out_of_range. Models without expression have the adaptation "none" alone.
     notes : DataFrame
         source, item, note: models refused for this cohort, features filled with training values.
     """
-    from amlprognosis.models.base import align_features
-    from amlprognosis.models.persistence import load_model
+    from amlprognosis.evaluation.scoring import Patients, Shelf, score
 
-    adaptation = study.cohorts[cohort].adaptation[0]
+    patients, shelf = Patients(features), Shelf()
     parts, notes = [], []
     for folder in sorted(map(Path, models), key=lambda path: path.name):
         name = study.model_of_folder(folder.name)
-        reason = read_frozen(folder).get("refused")
-        if reason:
+        if read_frozen(folder).get("refused"):
             continue
-        model = load_model(folder)
-        try:
-            aligned, missing = align_features(model, features, study.features.max_missing_share)
-            empty = [column for column in aligned.columns if aligned[column].isna().all() and column not in missing]
-            limit = study.features.max_missing_share * aligned.shape[1]
-            if empty and len(missing) + len(empty) > limit:
-                raise InputError(
-                    f"{len(missing) + len(empty)} of {aligned.shape[1]} features have no value in this cohort "
-                    f"({', '.join([*missing, *empty][:5])})"
-                )
-        except InputError as error:
-            notes.append({"source": f"validation: {cohort}", "item": name, "note": f"not applied: {error}"})
-            continue
-        if missing or empty:
-            filled = ", ".join([*missing, *empty][:8])
-            note = f"{len(missing) + len(empty)} features without values filled as in training: {filled}"
-            notes.append({"source": f"validation: {cohort}", "item": name, "note": note})
-        uses_expression = any(column.startswith("expression:") for column in aligned.columns)
-        table = predict_frame(model, aligned, study.evaluation.horizons_years)
-        parts.append(
-            table.assign(
-                model=name,
-                cohort=cohort,
-                adaptation=adaptation if uses_expression else "none",
-                features_missing=len(missing) + len(empty),
-            )
-        )
+        frozen = shelf.open(folder)
+        for adaptation in frozen.adaptations(study.cohorts[cohort].adaptation):
+            patients.adapted(frozen.platform, adaptation)  # what cannot be made is no fault of one model
+            try:
+                found = score(frozen, patients, adaptation)
+            except InputError as error:
+                notes.append((name, f"not applied: {error}"))
+                break
+            parts.append(found.table.assign(model=name, cohort=cohort))
+            if found.lacking:
+                text = f"{len(found.lacking)} features without values filled as in training: "
+                notes.append((name, text + ", ".join(found.lacking[:8])))
+    rows = [{"source": f"validation: {cohort}", "item": name, "note": note} for name, note in dict.fromkeys(notes)]
     if not parts:
         raise InputError(
             f"no model can be applied to validation cohort {cohort}: "
-            + "; ".join(f"{row['item']}: {row['note']}" for row in notes)
+            + "; ".join(f"{row['item']}: {row['note']}" for row in rows)
         )
     predictions = pd.concat(parts, ignore_index=True)
-    predictions = predictions.sort_values(["model", "patient"], kind="stable").reset_index(drop=True)
-    return predictions, pd.DataFrame(notes, columns=NOTE_COLUMNS)
+    predictions = predictions.sort_values(["model", "adaptation", "patient"], kind="stable").reset_index(drop=True)
+    return predictions, pd.DataFrame(rows, columns=NOTE_COLUMNS)
+
+
+def main_adaptation_only(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of each validation cohort under its main adaptation, the first of the study's list.
+
+    Parameters
+    ----------
+    study : Study
+    table : DataFrame
+        cohort, adaptation, model and any other columns: predictions, or a table of metrics.
+
+    Returns
+    -------
+    DataFrame
+        Models that are not applied under it (they have no expression, and stand under "none") keep their rows.
+    """
+    main = table["cohort"].map({name: study.cohorts[name].adaptation[0] for name in study.validation})
+    own = table["adaptation"] == main
+    has_main = own.groupby([table["cohort"], table["model"]]).transform("any")
+    return table[own | ~has_main].reset_index(drop=True)

@@ -17,6 +17,7 @@ from amlprognosis.evaluation.crossvalidate import derive_seed, structured_outcom
 from amlprognosis.models.concordance import harrell_concordance
 from amlprognosis.models.learners.base import run_threads
 from amlprognosis.models.workbench import Workbench
+from amlprognosis.normalize.platform import ADAPTATIONS, EXPRESSION, read_platform
 from amlprognosis.study import COMPARATORS, Study, model_label, model_slug
 from amlprognosis.study.names import horizon_model, is_grid
 
@@ -29,6 +30,7 @@ def freeze(
     outcome: pd.DataFrame,
     directory: str | Path,
     bench: Workbench | None = None,
+    platform: str | Path | None = None,
 ) -> None:
     """Fit a model on all training patients and write it with its card.
 
@@ -49,13 +51,16 @@ def freeze(
         Receives model.json, card.md and what trees need.
     bench : Workbench, optional
         Shared by members of the grid.
+    platform : path, optional
+        Reference of the training platform, put beside models with expression; without it they can be applied to
+        log2 values of the same platform only.
 
     Raises
     ------
     InputError
         Any other model cannot be fitted.
     """
-    from amlprognosis.models.persistence import save_model
+    from amlprognosis.models.persistence import save_model, software_of
 
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -64,7 +69,9 @@ def freeze(
         "study": study.study,
         "training_cohort": study.training,
         "seed": study.seed,
-        "amlprognosis": __version__,
+        "software": {"amlprognosis": __version__},
+        "horizons_years": sorted(float(years) for years in study.evaluation.horizons_years),
+        "max_missing_share": study.features.max_missing_share,
     }
     shared = {} if bench is None else {"bench": bench}
     try:
@@ -82,7 +89,15 @@ def freeze(
     metadata["c_own_training"] = harrell_concordance(time, event, model.predict(features)).index
     if bench is not None:
         metadata["selector_seed"] = bench.seed
-    save_model(model, directory, metadata)
+    genes = sum(column.startswith(EXPRESSION) for column in model.features_in_)
+    beside = platform if genes else None
+    metadata |= {
+        "software": software_of(model),
+        "adaptation": "none",
+        "adaptations": list(ADAPTATIONS) if beside is not None else ["none"],
+        "training_expression": read_platform(beside).kind if beside is not None else None,
+    }
+    save_model(model, directory, metadata, beside)
     (directory / "card.md").write_text(_card(study, name, model, outcome), encoding="utf-8")
 
 
@@ -94,6 +109,7 @@ def freeze_all(
     outcome: pd.DataFrame,
     directory: str | Path,
     n_jobs: int = 1,
+    platform: str | Path | None = None,
 ) -> None:
     """Freeze the models of a group below ``directory``, a folder each; members of the grid share a workbench.
 
@@ -103,7 +119,7 @@ def freeze_all(
         Models of one group.
     n_jobs : int
         Threads over members of the grid; they do not change the result.
-    study, make, features, outcome
+    study, make, features, outcome, platform
         As for :func:`freeze`.
     """
     bench = None
@@ -112,7 +128,7 @@ def freeze_all(
         bench = make(names[0], seed).workbench(features, structured_outcome(outcome), seed)
 
     def one(name: str) -> None:
-        freeze(study, name, make, features, outcome, Path(directory) / model_slug(name), bench)
+        freeze(study, name, make, features, outcome, Path(directory) / model_slug(name), bench, platform)
 
     with threadpool_limits(limits=1):
         run_threads(one, names, n_jobs if bench is not None else 1)

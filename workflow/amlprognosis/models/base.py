@@ -254,28 +254,29 @@ def align_features(model: RiskModel, X: pd.DataFrame, max_missing_share: float =
     X : DataFrame (n, p)
         Features of a new cohort or patient.
     max_missing_share : float
-        Largest share of the needed columns that may be absent.
+        Largest share of the needed columns that may lack a value in every patient.
 
     Returns
     -------
     aligned : DataFrame (n, len(model.features_in_))
     missing : list of str
-        Columns that were absent, in the model's order.
+        Columns that were absent or without any value, in the model's order.
 
     Raises
     ------
     InputError
-        If all needed columns are absent, or more than allowed.
+        If all needed columns are without a value, or more than allowed.
     """
     needed = list(model.features_in_)
-    known = set(X.columns)
-    missing = [name for name in needed if name not in known]
+    aligned = X.reindex(columns=needed)
+    empty = aligned.isna().all(axis=0).to_numpy()
+    missing = [name for name, flag in zip(needed, empty, strict=True) if flag]
     if missing and (len(missing) == len(needed) or len(missing) > max_missing_share * len(needed)):
         raise InputError(
-            f"{type(model).__name__}: {len(missing)} of the {len(needed)} columns it needs are absent "
-            f"(at most {max_missing_share:.0%} may be): {shorten(missing)}"
+            f"{type(model).__name__}: {len(missing)} of the {len(needed)} columns it needs are absent or without a "
+            f"value (at most {max_missing_share:.0%} may be): {shorten(missing)}"
         )
-    return X.reindex(columns=needed), missing
+    return aligned, missing
 
 
 def fit_columns(preprocessor: Preprocessor, x: pd.DataFrame, what: str) -> np.ndarray:

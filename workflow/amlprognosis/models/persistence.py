@@ -6,47 +6,36 @@ import hashlib
 import inspect
 import json
 import os
+import shutil
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from amlprognosis import __version__
 from amlprognosis.errors import InputError
 from amlprognosis.models.base import RiskModel
-from amlprognosis.models.boosting import XGBoostAFT, XGBoostCox
-from amlprognosis.models.combination import Combination
-from amlprognosis.models.cox import CoxModel, SignatureScore
-from amlprognosis.models.forest import RandomSurvivalForest
-from amlprognosis.models.gene_index import GeneIndex
-from amlprognosis.models.horizon import (
-    HorizonForest,
-    HorizonKNN,
-    HorizonLogistic,
-    HorizonMLP,
-    HorizonSVM,
-    HorizonXGBoost,
-)
 from amlprognosis.models.preprocess import Preprocessor
 
-FORMAT_VERSION = 1
-CLASSES: dict[str, type[RiskModel]] = {
-    cls.__name__: cls
-    for cls in (
-        Combination,
-        GeneIndex,
-        CoxModel,
-        SignatureScore,
-        RandomSurvivalForest,
-        XGBoostCox,
-        XGBoostAFT,
-        HorizonForest,
-        HorizonXGBoost,
-        HorizonLogistic,
-        HorizonSVM,
-        HorizonMLP,
-        HorizonKNN,
-    )
+FORMAT_VERSION = 2
+# Modules below amlprognosis.models of the classes that can be frozen; one is imported when a model of it is met.
+CLASSES: dict[str, str] = {
+    "Combination": "combination",
+    "GeneIndex": "gene_index",
+    "ClinicalGeneIndex": "clinical_index",
+    "CoxModel": "cox",
+    "SignatureScore": "cox",
+    "RandomSurvivalForest": "forest",
+    "XGBoostCox": "boosting",
+    "XGBoostAFT": "boosting",
+    "HorizonForest": "horizon.trees",
+    "HorizonXGBoost": "horizon.trees",
+    "HorizonLogistic": "horizon.logistic",
+    "HorizonSVM": "horizon.svm",
+    "HorizonMLP": "horizon.mlp",
+    "HorizonKNN": "horizon.knn",
 }
 # Parameters that do not change what was learned stay out, so that runs on 1 and 2 cores give the same bytes.
 MACHINE_PARAMETERS = ("n_jobs",)
@@ -70,7 +59,36 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def save_model(model: RiskModel, directory: str | Path, metadata: Mapping[str, Any] | None = None) -> Path:
+def _checksum(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a model.json without its own checksum; it holds those of the side files, and so stands for all."""
+    rest = {key: value for key, value in content.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def software_of(model: RiskModel) -> dict[str, str]:
+    """Versions of the packages that a model was fitted with."""
+    versions = {"amlprognosis": __version__}
+    packages = ["numpy", "sklearn", *(["xgboost"] if "XGBoost" in type(model).__name__ else [])]
+    for name in packages:
+        versions["scikit-learn" if name == "sklearn" else name] = str(import_module(name).__version__)
+    return versions
+
+
+def _linked(source: Path, target: Path) -> None:
+    """Put a file into a folder without a second copy on the disk, where the disk can do that."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def save_model(
+    model: RiskModel,
+    directory: str | Path,
+    metadata: Mapping[str, Any] | None = None,
+    platform: str | Path | None = None,
+) -> Path:
     """Freeze a fitted model.
 
     Parameters
@@ -81,6 +99,9 @@ def save_model(model: RiskModel, directory: str | Path, metadata: Mapping[str, A
         Made if need be. Same fit and metadata give the same bytes.
     metadata : mapping, optional
         Anything JSON can say: study, cohort, seed, versions, adaptation.
+    platform : str or Path, optional
+        Reference of the training platform (:mod:`amlprognosis.normalize.platform`), for models with expression: it is
+        put beside the model, as a hard link where possible, because all models of a study share it.
 
     Returns
     -------
@@ -93,13 +114,17 @@ def save_model(model: RiskModel, directory: str | Path, metadata: Mapping[str, A
         If the model is of an unknown class or not fitted, or the metadata holds what JSON cannot say.
     """
     kind = type(model).__name__
-    if CLASSES.get(kind) is not type(model):
+    if _class(kind) is not type(model):
         raise InputError(f"{kind} cannot be frozen; known are {', '.join(sorted(CLASSES))}")
     if not hasattr(model, "cutpoint_"):
         raise InputError(f"{kind} is not fitted; call fit(X, y) before freezing it")
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     files = {name: _digest(directory / name) for name in model._write_side(directory)}
+    if platform is not None:
+        name = Path(platform).name
+        _linked(Path(platform), directory / name)
+        files[name] = _digest(directory / name)
     parameters = {k: v for k, v in model.get_params(deep=False).items() if k not in MACHINE_PARAMETERS}
     if parameters.get("path") is not None:
         # The weights are frozen below; where their table lay on this machine is nobody's business.
@@ -122,7 +147,9 @@ def save_model(model: RiskModel, directory: str | Path, metadata: Mapping[str, A
         if hasattr(model, "baseline_hazard_"):
             content["baseline"]["cumulative_hazard"] = model.baseline_hazard_.tolist()
     try:
-        text = json.dumps(content, sort_keys=True, indent=1, allow_nan=False)
+        content = json.loads(json.dumps(content, allow_nan=False))
+        content["checksum"] = _checksum(content)
+        text = json.dumps(content, sort_keys=True, indent=1)
     except (TypeError, ValueError) as error:
         raise InputError(f"{directory}: the model cannot be written as JSON ({error}); check the metadata") from error
     path = directory / "model.json"
@@ -130,6 +157,13 @@ def save_model(model: RiskModel, directory: str | Path, metadata: Mapping[str, A
     temporary.write_text(text + "\n", encoding="utf-8")
     os.replace(temporary, path)
     return path
+
+
+def _class(kind: str) -> type[RiskModel] | None:
+    if kind not in CLASSES:
+        return None
+    found: type[RiskModel] = getattr(import_module(f"amlprognosis.models.{CLASSES[kind]}"), kind)
+    return found
 
 
 def load_model(directory: str | Path) -> RiskModel:
@@ -143,12 +177,14 @@ def load_model(directory: str | Path) -> RiskModel:
     Returns
     -------
     RiskModel
-        With ``metadata_`` as given when it was saved.
+        With ``metadata_`` as given when it was saved, ``files_`` (checksums of the files beside model.json) and
+        ``checksum_`` (of everything).
 
     Raises
     ------
     InputError
-        If model.json is missing or damaged, of an unknown format version or class, or a side file's checksum differs.
+        If model.json is missing, damaged or changed, says why the model was refused, is of another format version or an
+        unknown class, or a file beside it is missing or changed.
     """
     directory = Path(directory)
     path = directory / "model.json"
@@ -158,12 +194,20 @@ def load_model(directory: str | Path) -> RiskModel:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give the folder of a frozen model") from error
     except ValueError as error:
         raise InputError(f"{path}: damaged ({error}); restore the model's folder") from error
-    version = content.get("format_version") if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: damaged (no object); restore the model's folder")
+    if "refused" in content:
+        raise InputError(f"{path}: this model was not fitted: {content['refused']}")
+    version = content.get("format_version")
     if version != FORMAT_VERSION:
-        raise InputError(f"{path}: format version {version!r} is not known (this release reads {FORMAT_VERSION})")
-    cls = CLASSES.get(content.get("class", ""))
+        older = isinstance(version, int) and version < FORMAT_VERSION
+        remedy = "run the study again" if older else "use the release of amlprognosis that wrote it"
+        raise InputError(f"{path}: format version {version!r}, this release reads {FORMAT_VERSION}; {remedy}")
+    cls = _class(content.get("class", ""))
     if cls is None:
         raise InputError(f"{path}: class {content.get('class')!r} is not known; known are {', '.join(sorted(CLASSES))}")
+    if content.get("checksum") != _checksum(content):
+        raise InputError(f"{path}: checksum differs: the file was changed since it was written; restore it")
     try:
         model = _rebuild(cls, content)
         files = dict(content["files"])
@@ -176,6 +220,7 @@ def load_model(directory: str | Path) -> RiskModel:
         if _digest(side) != expected:
             raise InputError(f"{side}: checksum differs from the one in {path}; restore the model's folder")
     model._read_side(directory)
+    model.files_, model.checksum_ = files, str(content["checksum"])
     return model
 
 

@@ -1,8 +1,8 @@
-"""From cohorts to features: shared genes, the training matrix, and how a frozen model meets another platform."""
+"""From cohorts to features: shared genes, the training matrix, the same features of other cohorts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +10,11 @@ import pandas as pd
 
 from amlprognosis.cohort import require_column, shown, step
 from amlprognosis.errors import InputError
+from amlprognosis.normalize.platform import EXPRESSION
 from amlprognosis.study import Study
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-EXPRESSION = "expression:"
 
 
 def shared_genes(cohorts: Mapping[str, AnnData]) -> list[str]:
@@ -125,58 +124,6 @@ def validation_features(
     ]
 
 
-def adapt(features: pd.DataFrame, reference: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Bring the expression of a validation cohort to the training platform.
-
-    Parameters
-    ----------
-    features : DataFrame
-        Features of the validation cohort.
-    reference : DataFrame
-        The training matrix, or a frame with the columns ``centre`` and ``scale`` indexed by feature.
-    method : {"none", "cohort_rescaling"}
-        ``none``: as it is. ``cohort_rescaling``: each expression column to the mean and standard deviation of
-        training; needs
-        a whole cohort, no single patient.
-
-    Returns
-    -------
-    DataFrame
-        A column without spread in the cohort becomes the training mean; NaN stays NaN.
-
-    Raises
-    ------
-    InputError
-        An unknown method, or a cohort of fewer than ten patients to rescale.
-    """
-    if method == "none":
-        return features.copy()
-    if method != "cohort_rescaling":
-        raise InputError(f"adaptation {method!r}: must be none or cohort_rescaling")
-    if len(features) < 10:
-        raise InputError(
-            f"adaptation: cohort_rescaling needs a whole cohort (at least 10 patients), there are {len(features)}; "
-            "use adaptation: none"
-        )
-    columns = [column for column in features.columns if column.startswith(EXPRESSION)]
-    if {"centre", "scale"} <= set(reference.columns):
-        centre, scale = reference["centre"], reference["scale"]
-    else:
-        known = reference[[column for column in columns if column in reference]]
-        centre, scale = known.mean(axis=0), known.std(axis=0, ddof=1)
-    columns = [column for column in columns if column in centre.index]
-    block = features[columns]
-    spread = block.std(axis=0, ddof=1)
-    # A constant column may have a spread of rounding errors only.
-    flat = ~(spread > 1e-8 * (1 + block.abs().max(axis=0)))
-    standard = (block - block.mean(axis=0)) / spread.where(~flat, 1.0)
-    standard.loc[:, flat[flat].index] = standard.loc[:, flat[flat].index] * 0.0
-    adapted = standard * scale[columns] + centre[columns]
-    result = features.copy()
-    result[columns] = adapted
-    return result
-
-
 def _outcome(adata: AnnData) -> pd.DataFrame:
     index = pd.Index([str(name) for name in adata.obs_names], name="patient", dtype=object)
     return pd.DataFrame(
@@ -195,16 +142,25 @@ def _expression(adata: AnnData, genes: list[str]) -> pd.DataFrame:
     return pd.DataFrame(values, index=index, columns=[f"{EXPRESSION}{gene}" for gene in genes])
 
 
-def _clinical(study: Study, adata: AnnData, place: str, *, required: bool) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    index = pd.Index([str(name) for name in adata.obs_names], name="patient", dtype=object)
+def clinical_columns(obs: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """Clinical features of patients.
+
+    Parameters
+    ----------
+    obs : DataFrame, index = patient
+        ``age`` (years), ``sex`` (female, male), ``risk`` (favourable, intermediate, adverse), numeric columns.
+    names : iterable of str
+        Columns of ``obs`` that become features.
+
+    Returns
+    -------
+    DataFrame of float64
+        ``clinical:<name>``; of sex the indicator ``clinical:sex_male``, of risk ``clinical:risk_intermediate`` and
+        ``clinical:risk_adverse``. NaN = missing.
+    """
     columns: dict[str, np.ndarray] = {}
-    for name in study.features.clinical:
-        if name not in adata.obs and not required:
-            continue
-        if name in ("age", "sex", "risk") and name not in adata.obs:
-            continue  # defaults of features.clinical; a cohort without them simply has no such feature
-        require_column(adata.obs.columns, name, f"{place}: features.clinical")
-        values = adata.obs[name]
+    for name in names:
+        values = obs[name]
         if name == "sex":
             columns["clinical:sex_male"] = values.astype(object).map({"female": 0.0, "male": 1.0}).to_numpy(dtype=float)
         elif name == "risk":
@@ -214,9 +170,19 @@ def _clinical(study: Study, adata: AnnData, place: str, *, required: bool) -> tu
                 columns[f"clinical:risk_{group}"] = flags.to_numpy(dtype=float)
         else:
             columns[f"clinical:{name}"] = pd.to_numeric(values).to_numpy(dtype=float)
+    index = pd.Index([str(name) for name in obs.index], name="patient", dtype=object)
+    return pd.DataFrame(columns, index=index, dtype=float)
+
+
+def _clinical(study: Study, adata: AnnData, place: str, *, required: bool) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    present = [name for name in study.features.clinical if name in adata.obs]
     absent = [name for name in study.features.clinical if name not in adata.obs]
-    detail = f"{shown(columns) or 'none'}" + (f"; {place} has no {', '.join(absent)}" if absent else "")
-    frame = pd.DataFrame(columns, index=index, dtype=float)
+    for name in absent:
+        # age, sex and risk are defaults of features.clinical; a cohort without them simply has no such feature
+        if required and name not in ("age", "sex", "risk"):
+            require_column(adata.obs.columns, name, f"{place}: features.clinical")
+    frame = clinical_columns(adata.obs, present)
+    detail = f"{shown(frame.columns) or 'none'}" + (f"; {place} has no {', '.join(absent)}" if absent else "")
     return frame, [
         step("clinical features", detail, len(study.features.clinical), len(study.features.clinical) - len(absent))
     ]

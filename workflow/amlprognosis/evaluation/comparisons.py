@@ -125,6 +125,12 @@ def _on_shared(run: Evaluation, model: str, other: str) -> tuple[Result, Result,
     return Result({}, []), Result({}, []), 0, f"{NOT_COMPARED}the two have different repeats"
 
 
+def paired_replicates(run: Evaluation, model: str, other: str, metric: str) -> np.ndarray:
+    """Difference of two models in a metric, shape (1 + n_boot,): the estimate first, then paired replicates."""
+    a, b, _, _ = _on_shared(run, model, other)
+    return _replicates(a, metric) - _replicates(b, metric)
+
+
 def bootstrap_p(difference: np.ndarray) -> float:
     """Two-sided p: twice the smaller share of replicates on one side of 0, with one added."""
     draws = difference[1:][np.isfinite(difference[1:])]

@@ -10,6 +10,8 @@ BULK_TABLES = (
     "comparisons",
     "controls",
     "controls_summary",
+    "d_calibration",
+    "decision_curve",
     "exclusions",
     "flow",
     "hazard_ratios",

@@ -60,7 +60,7 @@ rule leaderboard:
         f"{BENCHMARKS}/leaderboard.tsv"
     conda:
         "../../envs/models.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=memory(2500),
         runtime=minutes(30),
@@ -141,6 +141,13 @@ rule compare:
         ),
         roc=f"{TABLES}/roc.tsv",
         calibration=f"{TABLES}/calibration.tsv",
+        d_calibration=f"{TABLES}/d_calibration.tsv",
+        decision_curve=report(
+            f"{TABLES}/decision_curve.tsv",
+            caption="../report/table.rst",
+            category="Performance",
+            labels={"table": "Decision curves"},
+        ),
         hazard_ratios=report(
             f"{TABLES}/hazard_ratios.tsv",
             caption="../report/table_hazard_ratios.rst",
@@ -153,7 +160,7 @@ rule compare:
         f"{BENCHMARKS}/compare.tsv"
     conda:
         "../../envs/models.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=memory(2500),
         runtime=minutes(30),

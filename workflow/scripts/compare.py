@@ -25,6 +25,7 @@ with job(snakemake) as study:
         clinical,
         list(read_table(snakemake.input.index)["gene"]),
         best_of(snakemake.input.grid),
+        snakemake.threads,
     )
     for name, table in tables.items():
         write_table(table, snakemake.output[name], decimals={"risk": 6, "p": 6, "logrank_p": 6})

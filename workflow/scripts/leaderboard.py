@@ -21,6 +21,7 @@ with job(snakemake) as study:
         notes,
         read_parts(snakemake.input.inner),
         [Path(path).parent for path in snakemake.input.models],
+        snakemake.threads,
     )
     for name, table in tables.items():
         write_table(table, snakemake.output[name])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
 import pandas as pd
 
+from amlprognosis.evaluation.apply import main_adaptation_only
 from amlprognosis.evaluation.best_of_grid import grid_tables, nested_predictions
 from amlprognosis.evaluation.calibration import calibration_points
 from amlprognosis.evaluation.comparisons import comparisons, validation_comparisons
+from amlprognosis.evaluation.curve_tables import d_calibration_bins, decision_curves
 from amlprognosis.evaluation.hazard_ratios import gene_hazard_ratios, index_hazard_ratios, patient_index
 from amlprognosis.evaluation.inputs import candidate_parameters, read_frozen
 from amlprognosis.evaluation.leaderboard import (
@@ -21,6 +23,7 @@ from amlprognosis.evaluation.leaderboard import (
     leaderboard,
     validation_table,
 )
+from amlprognosis.evaluation.metrics import Result
 from amlprognosis.evaluation.roc import roc_points
 from amlprognosis.evaluation.sample_size import sample_size_table
 from amlprognosis.evaluation.stability import model_stability, selection_frequency
@@ -39,6 +42,31 @@ class _Options(TypedDict):
     seed: int
 
 
+class _Judging(_Options):
+    """What the metrics of a study have in common."""
+
+    main_horizon: float
+    decision_threshold: float
+    reported: Collection[str]
+    n_jobs: int
+
+
+def _options(study: Study) -> _Options:
+    judged = study.evaluation
+    return {"horizons_years": judged.horizons_years, "n_boot": judged.bootstrap, "seed": study.seed}
+
+
+def _judging(study: Study, threads: int) -> _Judging:
+    judged = study.evaluation
+    return {
+        **_options(study),
+        "main_horizon": judged.main_horizon_years,
+        "decision_threshold": judged.decision_threshold,
+        "reported": judged.report_models,
+        "n_jobs": threads,
+    }
+
+
 def leaderboard_tables(
     study: Study,
     features: pd.DataFrame,
@@ -48,6 +76,7 @@ def leaderboard_tables(
     notes: pd.DataFrame,
     inner: pd.DataFrame,
     models: Iterable[str | Path],
+    threads: int = 1,
 ) -> dict[str, pd.DataFrame]:
     """Everything that is known from the training cohort alone.
 
@@ -59,19 +88,19 @@ def leaderboard_tables(
         Of all jobs of the cross-validation; inner of those of the grid.
     models : iterable of path
         Folders of the frozen models.
+    threads : int
+        They do not change the result.
 
     Returns
     -------
     dict of name to DataFrame
         leaderboard, stability, stability_summary, sample_size; with a grid also grid and grid_summary.
     """
-    judged = study.evaluation
     nested = nested_predictions(inner, predictions)
     predictions = pd.concat([predictions, nested], ignore_index=True)
-    run = evaluate_models(
-        predictions, outcome, judged.horizons_years, judged.bootstrap, study.seed, judged.main_horizon_years
-    )
-    board = leaderboard(predictions, outcome, judged.horizons_years, selected=selected, notes=notes, evaluation=run)
+    run = evaluate_models(predictions, outcome, **_judging(study, threads))
+    horizons = study.evaluation.horizons_years
+    board = leaderboard(predictions, outcome, horizons, selected=selected, notes=notes, evaluation=run)
     frozen = {study.model_of_folder(Path(folder).name): read_frozen(folder) for folder in models}
     refused = [name for name, content in frozen.items() if "refused" in content]
     fits = study.crossvalidation.folds * study.crossvalidation.repeats
@@ -84,7 +113,7 @@ def leaderboard_tables(
         {name: count for name, count in universe.items() if name not in refused},
         outcome["os_time"],
         outcome["os_event"],
-        judged.main_horizon_years,
+        study.evaluation.main_horizon_years,
     )
     grid = {}
     if study.models.grid_run:
@@ -125,6 +154,7 @@ def comparison_tables(
     clinical: Mapping[str, pd.DataFrame],
     genes: Sequence[str],
     best: str | None = None,
+    threads: int = 1,
 ) -> dict[str, pd.DataFrame]:
     """Everything that sets training and validation cohorts side by side.
 
@@ -145,16 +175,18 @@ def comparison_tables(
         Genes of the frozen index.
     best : str, optional
         Member of the grid that is taken further: in the validation cohorts it stands for ``best_of_grid``, too.
+    threads : int
+        They do not change the result.
 
     Returns
     -------
     dict of name to DataFrame
-        validation, predictions, comparisons, kaplan_meier, risk_table, risk_groups, roc, calibration,
-        hazard_ratios. Members of the grid that are not among the reported models stand in validation alone.
+        validation, predictions, comparisons, kaplan_meier, risk_table, risk_groups, roc, calibration, decision_curve,
+        d_calibration, hazard_ratios. Members of the grid that are not among the reported models stand in validation
+        alone.
     """
-    judged, training = study.evaluation, study.training
-    horizons = judged.horizons_years
-    options: _Options = {"horizons_years": horizons, "n_boot": judged.bootstrap, "seed": study.seed}
+    training, horizons = study.training, study.evaluation.horizons_years
+    options, judging = _options(study), _judging(study, threads)
     outcomes = {training: outcome} | {name: clinical[name][["os_time", "os_event"]] for name in study.validation}
     if best is not None:
         predictions = pd.concat([predictions, nested_predictions(inner, predictions)], ignore_index=True)
@@ -163,17 +195,23 @@ def comparison_tables(
             validated = pd.concat([validated, copy], ignore_index=True)
     predictions = _reported(study, predictions)
     parts = {training: predictions}
-    run = evaluate_models(predictions, outcome, main_horizon=judged.main_horizon_years, **options)
+    run = evaluate_models(predictions, outcome, **judging)
+    results: dict[str, Mapping[str, Result]] = {training: run.results}
+    decisions, uniform = [decision_curves(run, training)], [d_calibration_bins(run, training)]
     label = f"{training} (cross-validated)"
     differences = [comparisons(predictions, outcome, cohort=label, evaluation=run, notes=notes, **options)]
     validation = pd.DataFrame(columns=["model", "cohort", "adaptation", "features_missing", "c_harrell"])
     if len(validated):
-        runs = evaluate_validation(validated, outcomes, main_horizon=judged.main_horizon_years, **options)
+        runs = evaluate_validation(validated, outcomes, **judging)
         validation = validation_table(validated, outcomes, evaluations=runs, **options)
-        shown = _reported(study, validated)
-        differences.append(validation_comparisons(shown, outcomes, evaluations=_only(runs, shown), **options))
+        shown = main_adaptation_only(study, _reported(study, validated))
+        seen = _only(runs, shown)
+        differences.append(validation_comparisons(shown, outcomes, evaluations=seen, **options))
+        decisions += [decision_curves(part_run, *key) for key, part_run in seen.items()]
+        uniform += [d_calibration_bins(part_run, *key) for key, part_run in seen.items()]
         parts |= {name: shown[shown["cohort"] == name] for name in study.validation}
-    groups = [survival_by_group(part, outcomes[name], name) for name, part in parts.items()]
+        results |= {name: _results(runs, name, parts[name]) for name in study.validation}
+    groups = [survival_by_group(part, outcomes[name], name, results=results[name]) for name, part in parts.items()]
     tests = pd.concat([group.tests for group in groups], ignore_index=True)
     points = pd.concat([roc_points(part, outcomes[name], horizons, name) for name, part in parts.items()])
     bins = pd.concat([calibration_points(part, outcomes[name], horizons, name) for name, part in parts.items()])
@@ -186,8 +224,16 @@ def comparison_tables(
         "risk_groups": tests.rename(columns={"patients_high": "high", "patients_low": "low"}),
         "roc": points.rename(columns={"horizon": "horizon_years"}),
         "calibration": bins.rename(columns={"horizon": "horizon_years", "group": "bin"}),
+        "decision_curve": _stacked(decisions),
+        "d_calibration": _stacked(uniform),
         "hazard_ratios": _hazard_ratios(study, features, outcomes, parts, clinical, genes),
     }
+
+
+def _results(runs: Mapping[tuple[str, str], Evaluation], cohort: str, part: pd.DataFrame) -> dict[str, Result]:
+    """Metrics of each model of one validation cohort under the adaptation of its predictions."""
+    adaptation = part.groupby("model")["adaptation"].first()
+    return {str(model): runs[cohort, str(own)].results[str(model)] for model, own in adaptation.items()}
 
 
 def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -204,12 +250,13 @@ def _reported(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _only(runs: Mapping[tuple[str, str], Evaluation], shown: pd.DataFrame) -> dict[tuple[str, str], Evaluation]:
-    """Evaluations with the models of ``shown`` alone."""
-    names = set(shown["model"])
-    return {
-        key: replace(run, sheets={name: sheet for name, sheet in run.sheets.items() if name in names})
+    """Evaluations with the models that ``shown`` holds, under the adaptations that it holds them."""
+    kept = set(zip(shown["cohort"], shown["adaptation"], shown["model"], strict=True))
+    found = {
+        key: replace(run, sheets={name: sheet for name, sheet in run.sheets.items() if (*key, name) in kept})
         for key, run in runs.items()
     }
+    return {key: run for key, run in found.items() if run.sheets}
 
 
 def _hazard_ratios(

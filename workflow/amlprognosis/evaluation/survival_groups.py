@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from amlprognosis.evaluation.metrics import Result
 from amlprognosis.evaluation.survival import fit_cox, logrank_test
 from amlprognosis.models.kaplan_meier import KaplanMeier, kaplan_meier
 from amlprognosis.study import DAYS_PER_YEAR
 
 _Z = 1.959963984540054
 GROUPS = ("low", "high")
+RESTRICTED_COLUMNS = [
+    "rmst_high_months", "rmst_low_months", "rmst_difference_months", "rmst_difference_months_low",
+    "rmst_difference_months_high", "rmst_horizon_years",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,9 @@ class SurvivalGroups:
         cohort, model, group, time_days, at_risk.
     tests : DataFrame
         cohort, model, patients_low, patients_high, events_low, events_high, median_low, median_high (days),
-        logrank_p, hr (high against low), hr_low, hr_high, note.
+        logrank_p, hr (high against low), hr_low, hr_high; where the models' metrics are given also
+        rmst_high_months, rmst_low_months, rmst_difference_months (low less high, with _low and _high) and
+        rmst_horizon_years to which these mean survivals are restricted; note.
     """
 
     kaplan_meier: pd.DataFrame
@@ -56,6 +63,7 @@ def survival_by_group(
     outcome: pd.DataFrame,
     cohort: str,
     at_risk_years: Sequence[float] | None = None,
+    results: Mapping[str, Result] | None = None,
 ) -> SurvivalGroups:
     """Kaplan-Meier curves and tests of high against low risk for every model of a cohort.
 
@@ -70,6 +78,8 @@ def survival_by_group(
         os_time (days), os_event.
     at_risk_years : sequence of float, optional
         Default: every year to the last follow-up.
+    results : mapping of model to Result, optional
+        Metrics of the models on the same patients: their restricted means.
     """
     outcome = outcome.rename(index=str)
     years = (
@@ -95,14 +105,23 @@ def survival_by_group(
             curves.append(_curve(km).assign(**head))
             days = years * DAYS_PER_YEAR
             risks.append(pd.DataFrame({**head, "time_days": days, "at_risk": km.number_at_risk(days).astype(int)}))
-        tests.append(row | _compare(time, event, group.to_numpy() == "high"))
+        row |= _compare(time, event, group.to_numpy() == "high")
+        tests.append(row | _restricted(results[model]) if results else row)
     keys = ["cohort", "model", "group", "time_days"]
     columns = ["cohort", "model", *[f"{k}_{g}" for k in ("patients", "events", "median") for g in GROUPS]]
+    columns += ["logrank_p", "hr", "hr_low", "hr_high", *(RESTRICTED_COLUMNS if results else []), "note"]
     return SurvivalGroups(
         _concat(curves, [*keys, "survival", "low", "high"]),
         _concat(risks, [*keys, "at_risk"]),
-        pd.DataFrame(tests, columns=[*columns, "logrank_p", "hr", "hr_low", "hr_high", "note"]),
+        pd.DataFrame(tests, columns=columns),
     )
+
+
+def _restricted(result: Result) -> dict[str, float]:
+    difference = "rmst_difference_months"
+    cells = {name: result.estimate(name) for name in ("rmst_high_months", "rmst_low_months", difference)}
+    cells[f"{difference}_low"], cells[f"{difference}_high"] = result.interval(difference)
+    return cells | {"rmst_horizon_years": result.rmst_horizon}
 
 
 def _concat(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

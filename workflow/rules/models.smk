@@ -77,10 +77,6 @@ for GROUP, MEMBERS in STUDY.groups().items():
                 f"{RESULTS}/models/{{model}}/model.json",
                 model=[model_slug(member) for member in MEMBERS],
             ),
-            cards=expand(
-                f"{RESULTS}/models/{{model}}/card.md",
-                model=[model_slug(member) for member in MEMBERS],
-            ),
         log:
             f"{LOGS}/fit/{GROUP}.log",
         benchmark:
@@ -126,3 +122,39 @@ rule validate:
         "Apply the frozen models to {wildcards.cohort}"
     script:
         "../scripts/validate.py"
+
+
+# Reads nothing of the validation cohorts: a card belongs to the frozen model.
+rule cards:
+    input:
+        models=MODELS,
+        training=f"{RESULTS}/cohorts/{STUDY.training}.h5ad",
+        features=f"{RESULTS}/design/features.parquet",
+        leaderboard=f"{TABLES}/leaderboard.tsv",
+        sample_size=f"{TABLES}/sample_size.tsv",
+        stability=f"{TABLES}/stability.tsv",
+    output:
+        CARDS,
+    log:
+        f"{LOGS}/cards.log",
+    benchmark:
+        f"{BENCHMARKS}/cards.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2500),
+        runtime=minutes(20),
+    params:
+        settings=STUDY.fingerprint(
+            "title",
+            f"cohorts.{STUDY.training}",
+            "crossvalidation",
+            "evaluation",
+            "features",
+            "seed",
+        ),
+    message:
+        "Write the cards of the frozen models"
+    script:
+        "../scripts/cards.py"

@@ -1,4 +1,4 @@
-"""Final models: fitted on all training patients and frozen, each with its card."""
+"""Final models: fitted on all training patients and frozen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
@@ -18,7 +17,7 @@ from amlprognosis.models.concordance import harrell_concordance
 from amlprognosis.models.learners.base import run_threads
 from amlprognosis.models.workbench import Workbench
 from amlprognosis.normalize.platform import ADAPTATIONS, EXPRESSION, read_platform
-from amlprognosis.study import COMPARATORS, Study, model_label, model_slug
+from amlprognosis.study import COMPARATORS, Study, model_slug
 from amlprognosis.study.names import horizon_model, is_grid
 
 
@@ -32,7 +31,7 @@ def freeze(
     bench: Workbench | None = None,
     platform: str | Path | None = None,
 ) -> None:
-    """Fit a model on all training patients and write it with its card.
+    """Fit a model on all training patients and freeze it.
 
     A comparator that the training cohort cannot support (no risk label, too few LSC17 genes), a member of the grid or a
     classifier at a horizon that cannot be fitted is not an error: its ``model.json`` holds the reason under
@@ -48,7 +47,7 @@ def freeze(
     outcome : DataFrame, shape (n, 2)
         os_time (days), os_event.
     directory : path
-        Receives model.json, card.md and what trees need.
+        Receives model.json and what trees need.
     bench : Workbench, optional
         Shared by members of the grid.
     platform : path, optional
@@ -82,7 +81,6 @@ def freeze(
         (directory / "model.json").write_text(
             json.dumps({"refused": str(error), "metadata": metadata}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
         )
-        (directory / "card.md").write_text(f"# {model_label(name)}\n\nNot fitted: {error}\n", encoding="utf-8")
         return
     time, event = outcome["os_time"].to_numpy(dtype=float), outcome["os_event"].to_numpy(dtype=bool)
     # On the patients it was fitted on: no figure of merit, but what shows how much of one is optimism.
@@ -98,7 +96,6 @@ def freeze(
         "training_expression": read_platform(beside).kind if beside is not None else None,
     }
     save_model(model, directory, metadata, beside)
-    (directory / "card.md").write_text(_card(study, name, model, outcome), encoding="utf-8")
 
 
 def freeze_all(
@@ -132,50 +129,3 @@ def freeze_all(
 
     with threadpool_limits(limits=1):
         run_threads(one, names, n_jobs if bench is not None else 1)
-
-
-def _card(study: Study, name: str, model: Any, outcome: pd.DataFrame) -> str:
-    selected = model.selected_features()
-    order = np.lexsort((selected["feature"], -selected["weight"].abs()))
-    rows = [f"| {row.feature} | {row.weight:.5f} |" for row in selected.iloc[order].itertuples()]
-    notes = [f"- {note}" for note in model.notes_] or ["- none"]
-    settings = {key: value for key, value in study.model_parameters(name).items()}
-    return "\n".join(
-        [
-            f"# {model_label(name)}",
-            "",
-            f"Frozen in study `{study.study}` by amlprognosis {__version__}, seed {study.seed}.",
-            "",
-            "## Intended use",
-            "",
-            "Research on overall survival of adults with acute myeloid leukaemia. Not a medical device: not for "
-            "decisions on patients.",
-            "",
-            "## Trained on",
-            "",
-            f"{study.cohort_label(study.training)}: {len(outcome)} patients, {int(outcome['os_event'].sum())} deaths. "
-            "Performance is in `tables/leaderboard.tsv` (cross-validation of the whole procedure) and "
-            "`tables/validation.tsv` (locked cohorts), never on the patients of this fit.",
-            "",
-            "## How it is applied",
-            "",
-            f"It reads {len(model.features_in_)} columns; missing values are filled with training values. A higher "
-            f"risk means earlier death; above {model.cutpoint_:.6g} (median training risk) the risk group is high.",
-            "",
-            "## Settings",
-            "",
-            f"`{json.dumps(settings, sort_keys=True)}`",
-            "",
-            "## Notes of the fit",
-            "",
-            *notes,
-            "",
-            "## Weights",
-            "",
-            "| feature | weight |",
-            "|---|---|",
-            *rows[:100],
-            *([f"| ... {len(rows) - 100} more in model.json | |"] if len(rows) > 100 else []),
-            "",
-        ]
-    )

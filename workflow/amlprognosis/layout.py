@@ -5,6 +5,7 @@ from __future__ import annotations
 from amlprognosis.study import Study
 
 BULK_TABLES = (
+    "added_value",
     "calibration",
     "cohorts",
     "comparisons",
@@ -19,6 +20,7 @@ BULK_TABLES = (
     "index",
     "kaplan_meier",
     "leaderboard",
+    "meta_analysis",
     "notes",
     "predictions",
     "preprocessing",

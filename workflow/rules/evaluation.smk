@@ -116,6 +116,10 @@ rule compare:
         inner=INNER,
         grid=GRID_SUMMARY,
         validated=VALIDATED,
+        validation_notes=expand(
+            f"{RESULTS}/validation/{{cohort}}.notes.tsv", cohort=STUDY.validation
+        ),
+        models=MODELS,
         index=f"{TABLES}/index.tsv",
     output:
         validation=report(
@@ -130,6 +134,18 @@ rule compare:
             caption="../report/table_comparisons.rst",
             category="Performance",
             labels={"table": "Models against comparators"},
+        ),
+        added_value=report(
+            f"{TABLES}/added_value.tsv",
+            caption="../report/table_added_value.rst",
+            category="Performance",
+            labels={"table": "Added value over the comparators"},
+        ),
+        meta_analysis=report(
+            f"{TABLES}/meta_analysis.tsv",
+            caption="../report/table_meta_analysis.rst",
+            category="Performance",
+            labels={"table": "Pooled over the validation cohorts"},
         ),
         kaplan_meier=f"{TABLES}/kaplan_meier.tsv",
         risk_table=f"{TABLES}/risk_table.tsv",

@@ -3,10 +3,12 @@
 import pandas as pd
 
 from amlprognosis.cohort import read_cohort
-from amlprognosis.evaluation.inputs import best_of, read_features, read_parts
+from amlprognosis.evaluation.inputs import best_of, read_features, read_parts, read_refusals
 from amlprognosis.evaluation.summaries import comparison_tables
 from amlprognosis.job import job
 from amlprognosis.tables import read_table, write_table
+
+DECIMALS = {name: 6 for name in ("risk", "p", "logrank_p", "p_reverse", "q_p", "tau2")}
 
 with job(snakemake) as study:
     features, outcome = read_features(snakemake.input.features)
@@ -26,6 +28,7 @@ with job(snakemake) as study:
         list(read_table(snakemake.input.index)["gene"]),
         best_of(snakemake.input.grid),
         snakemake.threads,
+        read_refusals(study, snakemake.input.models, snakemake.input.validation_notes),
     )
     for name, table in tables.items():
-        write_table(table, snakemake.output[name], decimals={"risk": 6, "p": 6, "logrank_p": 6})
+        write_table(table, snakemake.output[name], decimals=DECIMALS)

@@ -10,7 +10,6 @@ from amlprognosis.evaluation.comparisons import (
     bootstrap_p,
     comparisons,
     validation_comparisons,
-    validation_refusals,
 )
 from amlprognosis.evaluation.crossvalidate import crossvalidate, predict_frame, structured_outcome
 from amlprognosis.evaluation.leaderboard import evaluate_models, leaderboard, validation_table
@@ -119,18 +118,7 @@ def test_validation_table(world):
         ["age", "none", 0],
     ]
     assert found["c_harrell_low"].notna().all()
-    notes = pd.DataFrame(
-        [
-            ("validation: other", "clinical", "not applied: no value in this cohort"),
-            ("validation: other", "gene_index", "2 features filled"),
-            ("validation: third", "eln", "not applied: no value in this cohort"),
-        ],
-        columns=["source", "item", "note"],
-    )
-    refusals = validation_refusals(["other"], {"lsc17": "2 of 17 genes"}, notes)
-    assert refusals == {
-        "other": {"lsc17": "not fitted: 2 of 17 genes", "clinical": "not applied: no value in this cohort"}
-    }
+    refusals = {"other": {"lsc17": "not fitted: 2 of 17 genes", "clinical": "not applied: no value in this cohort"}}
     paired = validation_comparisons(table, outcomes, [1, 3], 50, metrics=["c_harrell", "ibs"], refusals=refusals)
     assert paired[["adaptation", "comparator", "metric"]].drop_duplicates().shape == (12, 3)
     assert (paired["cohort"] == "other").all()

@@ -205,7 +205,7 @@ def added_value_table(
         model, reason of fits that failed.
     validation : mapping of (cohort, adaptation) to Evaluation
     refusals : mapping of cohort to mapping of model to reason
-        See :func:`~amlprognosis.evaluation.comparisons.validation_refusals`.
+        See :func:`~amlprognosis.evaluation.inputs.read_refusals`.
     """
     tables = [added_value(run, training, model_failures(notes))]
     for (cohort, adaptation), found in with_comparators(validation).items():

@@ -23,8 +23,6 @@ COLUMNS = [
     "cohort", "adaptation", "model", "comparator", "metric", "difference", "low", "high", "p", "patients", "note",
 ]  # fmt: skip
 NOT_COMPARED = "not compared: "
-# How the notes of a validation begin that say why a model was left out.
-NOT_APPLIED = "not applied: "
 
 
 def compared_metrics(main_horizon_years: float) -> tuple[str, ...]:
@@ -159,27 +157,6 @@ def with_comparators(runs: Mapping[tuple[str, str], Evaluation]) -> dict[tuple[s
     return found
 
 
-def validation_refusals(
-    cohorts: Sequence[str], unfitted: Mapping[str, str], notes: pd.DataFrame
-) -> dict[str, dict[str, str]]:
-    """Why comparators have no predictions, by validation cohort and model.
-
-    Parameters
-    ----------
-    cohorts : sequence of str
-    unfitted : mapping of model to reason
-        Models that could not be frozen.
-    notes : DataFrame
-        source (``validation: <cohort>``), item (model), note, as the validation leaves them.
-    """
-    found = {cohort: {name: f"not fitted: {reason}" for name, reason in unfitted.items()} for cohort in cohorts}
-    for row in notes.itertuples():
-        cohort = str(row.source).removeprefix("validation: ")
-        if cohort in found and str(row.note).startswith(NOT_APPLIED):
-            found[cohort].setdefault(str(row.item), str(row.note))
-    return found
-
-
 def validation_comparisons(
     predictions: pd.DataFrame,
     outcomes: Mapping[str, pd.DataFrame],
@@ -202,7 +179,8 @@ def validation_comparisons(
     evaluations : mapping of (cohort, adaptation) to Evaluation, optional
         Reuse instead of computing.
     refusals : mapping of cohort to mapping of model to reason, optional
-        Comparators that the cohort lacks (:func:`validation_refusals`): they have rows that say why.
+        Comparators that the cohort lacks, see :func:`~amlprognosis.evaluation.inputs.read_refusals`: they have rows
+        that say why.
 
     Returns
     -------

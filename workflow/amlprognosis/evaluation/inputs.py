@@ -15,6 +15,8 @@ from amlprognosis.study.names import SIGNATURES, is_grid
 from amlprognosis.tables import read_table
 
 OUTCOME = ["os_time", "os_event"]
+# How the note of a validation begins that says why a model was left out.
+NOT_APPLIED = "not applied: "
 
 
 def read_features(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -59,6 +61,27 @@ def read_frozen(folder: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: missing or damaged ({error}); delete the folder {folder} and run again") from None
     return content
+
+
+def read_refusals(study: Study, models: Iterable[str | Path], notes: Iterable[str | Path]) -> dict[str, dict[str, str]]:
+    """Why models have no predictions, by validation cohort and model.
+
+    Parameters
+    ----------
+    study : Study
+    models : iterable of path
+        Each ``model.json``; those that could not be fitted hold the reason.
+    notes : iterable of path
+        Notes that the validation of each cohort left.
+    """
+    folders = [Path(path).parent for path in models]
+    unfitted = {study.model_of_folder(folder.name): read_frozen(folder).get("refused") for folder in folders}
+    why = {name: f"not fitted: {reason}" for name, reason in unfitted.items() if reason}
+    found = {cohort: dict(why) for cohort in study.validation}
+    for row in (row for path in notes for row in read_table(path).itertuples()):
+        if str(row.note).startswith(NOT_APPLIED):
+            found[str(row.source).removeprefix("validation: ")].setdefault(str(row.item), str(row.note))
+    return found
 
 
 def model_factory(study: Study, candidates: Sequence[str]) -> Callable[[str, int], Any]:

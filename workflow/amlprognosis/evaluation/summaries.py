@@ -9,6 +9,7 @@ from typing import TypedDict
 
 import pandas as pd
 
+from amlprognosis.evaluation.added_value import added_value_table
 from amlprognosis.evaluation.apply import main_adaptation_only
 from amlprognosis.evaluation.best_of_grid import grid_tables, nested_predictions
 from amlprognosis.evaluation.calibration import calibration_points
@@ -23,10 +24,11 @@ from amlprognosis.evaluation.leaderboard import (
     leaderboard,
     validation_table,
 )
+from amlprognosis.evaluation.meta_analysis import meta_analysis
 from amlprognosis.evaluation.metrics import Result
 from amlprognosis.evaluation.roc import roc_points
 from amlprognosis.evaluation.sample_size import sample_size_table
-from amlprognosis.evaluation.stability import model_stability, selection_frequency
+from amlprognosis.evaluation.stability import selection_frequency
 from amlprognosis.evaluation.survival_groups import survival_by_group
 from amlprognosis.study import BEST_OF_GRID, Study, horizon_suffix
 from amlprognosis.study.names import is_grid
@@ -94,7 +96,7 @@ def leaderboard_tables(
     Returns
     -------
     dict of name to DataFrame
-        leaderboard, stability, stability_summary, sample_size; with a grid also grid and grid_summary.
+        leaderboard, stability, sample_size; with a grid also grid and grid_summary.
     """
     nested = nested_predictions(inner, predictions)
     predictions = pd.concat([predictions, nested], ignore_index=True)
@@ -108,7 +110,6 @@ def leaderboard_tables(
     universe = candidate_parameters(study, features, frozen_candidates(frozen))
     stability = selection_frequency(own, fits)
     stability["selected_in_final"] = stability["feature"].isin(_final_features(frozen.get(INDEX, {})))
-    summary = model_stability(own, {INDEX: universe[INDEX]} if INDEX in universe else {})
     sizes = sample_size_table(
         {name: count for name, count in universe.items() if name not in refused},
         outcome["os_time"],
@@ -123,9 +124,6 @@ def leaderboard_tables(
         **grid,
         "leaderboard": board,
         "stability": stability,
-        "stability_summary": summary.rename(
-            columns={"stability": "nogueira", "stability_low": "low", "stability_high": "high"}
-        ),
         "sample_size": sizes,
     }
 
@@ -155,6 +153,7 @@ def comparison_tables(
     genes: Sequence[str],
     best: str | None = None,
     threads: int = 1,
+    refusals: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Everything that sets training and validation cohorts side by side.
 
@@ -177,13 +176,15 @@ def comparison_tables(
         Member of the grid that is taken further: in the validation cohorts it stands for ``best_of_grid``, too.
     threads : int
         They do not change the result.
+    refusals : mapping of validation cohort to mapping of model to reason, optional
+        Comparators that a cohort lacks, see :func:`~amlprognosis.evaluation.inputs.read_refusals`.
 
     Returns
     -------
     dict of name to DataFrame
-        validation, predictions, comparisons, kaplan_meier, risk_table, risk_groups, roc, calibration, decision_curve,
-        d_calibration, hazard_ratios. Members of the grid that are not among the reported models stand in validation
-        alone.
+        validation, predictions, comparisons, added_value, meta_analysis, kaplan_meier, risk_table, risk_groups, roc,
+        calibration, decision_curve, d_calibration, hazard_ratios. Members of the grid that are not among the reported
+        models stand in validation alone.
     """
     training, horizons = study.training, study.evaluation.horizons_years
     options, judging = _options(study), _judging(study, threads)
@@ -198,15 +199,20 @@ def comparison_tables(
     run = evaluate_models(predictions, outcome, **judging)
     results: dict[str, Mapping[str, Result]] = {training: run.results}
     decisions, uniform = [decision_curves(run, training)], [d_calibration_bins(run, training)]
-    label = f"{training} (cross-validated)"
-    differences = [comparisons(predictions, outcome, cohort=label, evaluation=run, notes=notes, **options)]
+    label, main = f"{training} (cross-validated)", study.evaluation.main_horizon_years
+    differences = [
+        comparisons(predictions, outcome, cohort=label, evaluation=run, notes=notes, main_horizon=main, **options)
+    ]
+    seen: dict[tuple[str, str], Evaluation] = {}
     validation = pd.DataFrame(columns=["model", "cohort", "adaptation", "features_missing", "c_harrell"])
     if len(validated):
         runs = evaluate_validation(validated, outcomes, **judging)
         validation = validation_table(validated, outcomes, evaluations=runs, **options)
         shown = main_adaptation_only(study, _reported(study, validated))
         seen = _only(runs, shown)
-        differences.append(validation_comparisons(shown, outcomes, evaluations=seen, **options))
+        differences.append(
+            validation_comparisons(shown, outcomes, evaluations=seen, refusals=refusals, main_horizon=main, **options)
+        )
         decisions += [decision_curves(part_run, *key) for key, part_run in seen.items()]
         uniform += [d_calibration_bins(part_run, *key) for key, part_run in seen.items()]
         parts |= {name: shown[shown["cohort"] == name] for name in study.validation}
@@ -219,6 +225,8 @@ def comparison_tables(
         "validation": validation,
         "predictions": _patient_table(parts, outcomes, horizons),
         "comparisons": _stacked(differences),
+        "added_value": added_value_table(training, run, notes, seen, refusals or {}),
+        "meta_analysis": meta_analysis(seen, {name: study.cohorts[name].adaptation[0] for name in study.validation}),
         "kaplan_meier": pd.concat([group.kaplan_meier for group in groups], ignore_index=True),
         "risk_table": pd.concat([group.risk_table for group in groups], ignore_index=True),
         "risk_groups": tests.rename(columns={"patients_high": "high", "patients_low": "low"}),

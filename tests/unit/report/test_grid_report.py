@@ -8,7 +8,8 @@ import pytest
 from report_factory import make_study, make_tables
 
 from amlprognosis.report import html_tables
-from amlprognosis.report.figures import figures_of, reported_models
+from amlprognosis.report.chosen import reported_models
+from amlprognosis.report.figures import figures_of
 from amlprognosis.report.grid_figures import figure_grid, rank_correlation
 from amlprognosis.report.methods import methods
 from amlprognosis.report.theme import NothingToDraw, Tables
@@ -56,7 +57,7 @@ def tables(study):
         difference=-0.04, low=-0.08, high=-0.01,
     )  # fmt: skip
     content["comparisons"] = pd.concat([content["comparisons"], best], ignore_index=True)
-    return Tables(content)
+    return Tables(content, study)
 
 
 def test_the_figure_shows_every_evaluated_member_in_each_judgement(study, tables):
@@ -84,7 +85,7 @@ def test_the_verdict_tells_the_optimism_and_compares_with_the_clinic(study, tabl
     assert "with the choice made in inner folds it is 0.65" in said
     assert "0.030 of it belongs to the picking" in said
     assert "The best of the grid is worse than the clinical Cox model" in said
-    assert "the rank in cross-validation and the rank in Simulated array correlate with −1.00" in said
+    assert "the rank in cross-validation has a correlation of −1.00 with that in Simulated array." in said
     assert rank_correlation(tables, "rnaseq") is None
 
 

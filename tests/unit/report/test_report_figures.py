@@ -17,7 +17,7 @@ ONE_MODEL = {"report_models": ["gene_index"]}
 
 @pytest.fixture(scope="module")
 def tables(study):
-    return Tables(make_tables(study))
+    return Tables(make_tables(study), study)
 
 
 def test_names_follow_from_the_study_alone(study):

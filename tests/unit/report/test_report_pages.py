@@ -8,6 +8,7 @@ import pytest
 from report_factory import CONTEXT, make_study, make_tables, write_results
 
 from amlprognosis.errors import InputError
+from amlprognosis.report.answers import Answer, columns, questions
 from amlprognosis.report.context import default_context, workflow_edges
 from amlprognosis.report.pages import MAX_BYTES, render_report, write_report
 from amlprognosis.report.rulegraph import layers_of, reduced, rule_graph_svg
@@ -116,21 +117,105 @@ def test_a_broken_figure_file_is_named(tmp_path):
 
 
 def _sentences(study, tables):
-    return {s.text: s.level for s in verdict(study, Tables(tables))}
+    return {s.text: s.level for s in verdict(study, Tables(tables, study))}
 
 
-def test_verdict_follows_the_intervals():
+def _set(table, columns, values, **where):
+    chosen = table[columns[0]].notna() | True
+    for column, value in where.items():
+        chosen &= table[column] == value
+    assert chosen.any()
+    table.loc[chosen, columns] = values
+
+
+def _answers(study, tables):
+    return {question.key: question.answers for question in questions(study, Tables(tables, study))}
+
+
+def test_verdict_and_answers_follow_the_intervals():
     study = make_study(**SMALL)
     tables = make_tables(study)
+    train, ends = "train (cross-validated)", ["difference", "low", "high"]
+    mine = {"model": "gene_index", "metric": "c_harrell"}
     table = tables["comparisons"]
-    mine = (table["model"] == "gene_index") & (table["metric"] == "c_harrell")
-    for other, low, high in (("age", 0.01, 0.1), ("eln", -0.02, 0.1), ("clinical", -0.1, -0.01)):
-        table.loc[mine & (table["comparator"] == other), ["difference", "low", "high"]] = [(low + high) / 2, low, high]
-    tables["comparisons"] = table[table["comparator"].isin(["age", "eln", "clinical"])]
+    _set(table, ends, [0.055, 0.01, 0.1], comparator="age_eln", **mine)
+    _set(table, ends, [-0.055, -0.1, -0.01], comparator="clinical", **mine)
+    _set(table, ends, [float("nan")] * 3, comparator="age_eln", cohort="rnaseq", **mine)
+    table.loc[table["cohort"] == "rnaseq", "note"] = (
+        "not compared: 2 of 2 features have no value in this cohort (clinical:age, clinical:risk_adverse)"
+    )
     found = _sentences(study, tables)
-    assert found["In cross-validation it is better than age (difference in C +0.055 (0.010 to 0.100))."] == "good"
-    assert any("not shown to be better than the risk group alone" in text for text in found)
-    assert any("is worse than the clinical Cox model" in text and level == "bad" for text, level in found.items())
+    places = "cross-validation, Simulated array and Simulated RNA-seq"
+    assert found[f"It is worse than the clinical model in {places}."] == "bad"
+    text = (
+        "It is better than age + risk group in cross-validation and Simulated array; it cannot be compared with it in "
+    )
+    assert found[text + "Simulated RNA-seq (no age or risk group)."] == "good"
+    answers = _answers(study, tables)
+    assert answers["beats_age_eln"]["train"] == Answer("good", "Yes", "C +0.055 (0.010 to 0.100)")
+    assert answers["beats_clinical"]["array"].word == "No, worse"
+    assert answers["beats_age_eln"]["rnaseq"] == Answer("none", "Cannot be said", "no age or risk group")
+    assert answers["beats_lsc17"]["train"] == Answer("none", "Cannot be said", "2 of 17 genes measured")
+    assert "LSC17 score in cross-validation" in " ".join(found)
+    assert len(table[table["cohort"] == train]) > 0
+
+
+def test_what_the_index_adds_is_told_by_difference_and_test():
+    study = make_study(**SMALL)
+    tables = make_tables(study)
+    where = {"model": "clinical_gene_index", "comparator": "clinical", "metric": "c_harrell"}
+    _set(tables["comparisons"], ["difference", "low", "high"], [0.03, 0.01, 0.05], cohort="array", **where)
+    _set(tables["comparisons"], ["difference", "low", "high"], [0.01, -0.01, 0.03], cohort="rnaseq", **where)
+    tables["added_value"].loc[tables["added_value"]["cohort"] == "rnaseq", "p"] = 0.4
+    adds = _answers(study, tables)["adds"]
+    assert [adds[cohort].word for cohort in ("train", "array", "rnaseq")] == ["A little", "Yes", "Not shown"]
+    assert "likelihood ratio p = 0.004, HR 1.30 (1.08–1.56) per SD" in adds["train"].text
+    text = " ".join(_sentences(study, tables))
+    assert "Added to the clinical model it explains a little more, but is not shown" in text
+    assert (
+        "added to the clinical model it orders patients better than the clinical model alone in Simulated array" in text
+    )
+
+
+def test_calibration_and_net_benefit_are_judged_by_their_intervals():
+    study = make_study(**SMALL)
+    tables = make_tables(study)
+    board, outside = tables["leaderboard"], tables["validation"]
+    slope, oe, gain = ([name, f"{name}_low", f"{name}_high"] for name in ("calibration_slope", "oe", "net_benefit"))
+    _set(board, slope, [0.6, 0.4, 0.8], model="gene_index")
+    _set(outside, oe, [1.4, 1.2, 1.6], model="gene_index", cohort="rnaseq")
+    _set(board, gain, [0.30, 0.26, 0.34], model="gene_index")
+    _set(outside, gain, [0.20, 0.16, 0.23], model="gene_index", cohort="rnaseq")
+    answers = _answers(study, tables)
+    assert answers["calibrated"]["train"].word == "Too extreme"
+    assert answers["calibrated"]["rnaseq"].word == "Too few deaths predicted"
+    assert answers["useful"]["train"].word == "Yes"
+    assert "treat all 0.240, none 0; against the clinical model" in answers["useful"]["train"].text
+    assert answers["useful"]["rnaseq"].word == "No"
+
+
+def test_pooled_figures_need_two_cohorts():
+    study = make_study(**SMALL)
+    tables = make_tables(study)
+    assert columns(study, Tables(tables, study))["pooled"] == "Pooled"
+    assert _answers(study, tables)["order"]["pooled"].text == "C 0.64 (0.59–0.68); a new cohort 0.56 to 0.71; I² 34%"
+    tables["meta_analysis"] = tables["meta_analysis"].assign(cohorts=1)
+    assert "pooled" not in columns(study, Tables(tables, study))
+    assert "Pooled" not in " ".join(_sentences(study, tables))
+
+
+def test_suspect_checks_and_unlike_seeds_are_said():
+    study = make_study(**SMALL)
+    tables = make_tables(study)
+    tables["leakage_checks"].loc[0, "verdict"] = "suspect"
+    text = " ".join(_sentences(study, tables))
+    assert "1 of 4 leakage checks is suspect: repeated patients." in text
+    assert "With 10 other seeds the cross-validated C-index lies between" in text
+    assert "would have claimed C 0.79 on these data (honestly: 0.62), and 0.7" in text
+
+
+def test_the_verdict_is_short(study):
+    assert len(verdict(study, Tables(make_tables(study), study))) <= 17
 
 
 def test_verdict_says_when_nothing_beats_chance():
@@ -146,7 +231,7 @@ def test_verdict_says_when_nothing_beats_chance():
     text = " ".join(_sentences(study, tables))
     assert "cannot be told from chance" in text
     assert "not distinguishable from chance" in text
-    assert "not shown to be better than random genes" in text
+    assert "it is not shown to be better than random gene sets in cross-validation" in text.replace("It is", "it is")
     assert "the evaluation itself is suspect" in text
 
 

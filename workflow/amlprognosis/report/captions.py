@@ -15,11 +15,25 @@ FIGURE_CAPTIONS: dict[str, str] = {
     "validation cohorts, which play no part in the order. Dashed blue line: what the best of the grid is "
     "worth when the choice itself is made in inner folds of each training part.",
     "validation": "Harrell's C-index of the frozen models in each validation cohort (coloured) beside "
-    "cross-validation in the training cohort (grey). Lines are 95% bootstrap intervals over patients; the dashed line "
+    "cross-validation in the training cohort (blue). Lines are 95% bootstrap intervals over patients; the dashed line "
     "at 0.5 is chance. Validation cohorts play no part in fitting or choosing models.",
-    "comparisons": "Paired difference in Harrell's C-index between the gene index and each comparator, on the same "
-    "patients and the same bootstrap draws. Right of the dashed line the gene index is better; an interval that "
-    "crosses the line shows no difference at the 95% level.",
+    "comparisons": "Paired differences between a model and each comparator, on the same patients and the same "
+    "bootstrap draws, in cross-validation and in each validation cohort (colour). The axis says on which side of the "
+    "dashed line the model is better; an interval that crosses the line shows no difference at the 95% level. Where "
+    "a comparison cannot be made, the line says why.",
+    "meta_analysis": "Each validation cohort (coloured) and the random-effects summary (black diamond; Hartung-Knapp "
+    "interval). The dashed black line is the interval in which a new cohort is expected; I² is the share of the "
+    "variation that lies between cohorts.",
+    "adaptations": "Harrell's C-index in the validation cohorts under each adaptation to their platform, with 95% "
+    "bootstrap intervals. Squares need the whole cohort at once and do not hold for scoring one patient. The first "
+    "adaptation of the study file is the one that all other figures show.",
+    "decision_curve": "Net benefit at the main horizon over the risk of death from which one would act: the share of "
+    "patients treated rightly, less those treated in vain, weighted by that risk. A model is worth using where its "
+    "line lies above treating all (grey, dashed) and treating none (0). Censoring is accounted for; the band is the "
+    "95% bootstrap interval of the first model, the dotted line the threshold of the tables.",
+    "d_calibration": "Patients by tenths of the survival that the model predicted for their own time of death. With "
+    "right predictions every tenth holds 10% of the patients (dashed line); censored patients are spread over the "
+    "tenths that remain possible for them.",
     "auc_over_horizons": "Cumulative/dynamic AUC at each horizon, censoring handled by inverse probability "
     "weighting. Dots are estimates by model (colour), lines 95% bootstrap intervals; the dashed line at 0.5 is chance.",
     "kaplan_meier": "Kaplan-Meier estimate of overall survival in the high (red) and low (blue) risk group, with 95% "
@@ -44,10 +58,17 @@ FIGURE_CAPTIONS: dict[str, str] = {
     "gene_heatmap": "Expression of the index genes (rows, z-scores; blue low, red high) in the training patients "
     "(columns), ordered by their out-of-fold gene index from low to high. Strips above: risk group by the index, "
     "clinical risk group where the table has it, and outcome.",
-    "null_distribution": "C-index of the whole index procedure on permuted outcomes (grey) and on random gene sets "
-    "of the same size (light blue), against the gene index (blue line), all on the same folds. Red line: a leaky "
-    "recipe on the same data, which screens genes on all patients and cross-validates only the final Cox model; green "
-    "line: the same recipe with the screen inside the folds.",
+    "null_distribution": "C-index of random gene sets of the same size (light blue) and of permuted outcomes (grey), "
+    "all through the whole index procedure, against the gene index (blue line) on the same folds. In validation "
+    "cohorts the indices of the random sets are frozen on the training cohort and applied as the gene index is. The "
+    "dashed line at 0.5 is chance.",
+    "leakage": "Leaky recipe (red): genes screened on all patients, and only the final Cox model cross-validated, as "
+    "in many published scripts. Honest recipe (green): the same with the screen inside the folds. With permuted "
+    "outcomes there is nothing to find, so what lies right of 0.5 is leakage. Diamonds are single runs or means, "
+    "dots are draws; blue: the gene index as this report judges it.",
+    "seeds": "The whole index procedure with other seeds: other folds and other inner folds. Dots are seeds, "
+    "diamonds their means. Top: cross-validated C-index; middle: genes shared with the frozen index (Jaccard, 1 is "
+    "the same genes); below: rank correlation of the patients' risks with those of the frozen index.",
     "umap_cell_types": "UMAP of single cells; each dot is a cell, coloured by cell type, with the type's name at its "
     "median. Distances between islands carry no meaning.",
     "umap_index": "The same UMAP, coloured by the score of the gene index in each cell (cividis: light low, dark "
@@ -75,7 +96,13 @@ FIGURE_CATEGORIES: dict[str, str] = {
     "umap_cell_types": "Cells",
     "umap_index": "Cells",
     "cell_scores": "Cells",
-    "calibration": "Trust",
+    "calibration": "Calibration and decisions",
+    "d_calibration": "Calibration and decisions",
+    "decision_curve": "Calibration and decisions",
+    "meta_analysis": "Comparators and controls",
+    "adaptations": "Performance",
+    "leakage": "Comparators and controls",
+    "seeds": "Trust",
     "planted_truth": "Trust",
 }
 
@@ -86,18 +113,31 @@ TABLE_CAPTIONS: dict[str, str] = {
     "of the model that the cohort lacks.",
     "comparisons": "Paired differences between models and comparators on the same patients and bootstrap draws; "
     "difference is model minus comparator.",
+    "added_value": "What a model adds to each comparator, and the comparator to it: likelihood-ratio tests of Cox "
+    "models on the two risks (prevalidated ones in cross-validation) and the hazard ratio per standard deviation.",
+    "meta_analysis": "Figures pooled over the validation cohorts by random effects (REML, Hartung-Knapp), with the "
+    "interval for a new cohort and the heterogeneity.",
+    "decision_curve": "Net benefit of each model at the main horizon over thresholds of the predicted risk of death, "
+    "beside treating all; treating none is 0.",
+    "d_calibration": "Share of patients by tenth of the predicted survival at their own time, with the chi-squared "
+    "test.",
+    "seed_stability": "The index procedure with other seeds: C-index, genes shared with the frozen index, rank "
+    "correlation of the risks.",
+    "leakage_checks": "Traces of leakage that the run looked for: repeated patients, patients shared between cohorts, "
+    "features that are nearly the outcome.",
     "cohorts": "Cohorts of the study: role, source, platform, patients, deaths, follow-up (reverse Kaplan-Meier) and "
     "baseline characteristics.",
     "flow": "Patients removed and remaining at each step, with the reason.",
     "index": "The gene index: coefficient, centre and scale of each gene, and the share of cross-validation fits that "
     "chose it.",
     "predictions": "Out-of-fold and validation predictions per patient: risk, survival at each horizon, risk group.",
-    "controls": "C-index of each negative control: permuted outcomes and random gene sets through the whole "
-    "procedure, and the leaky recipe.",
-    "controls_summary": "Mean and interval of each negative control and the empirical p-value of the gene index.",
+    "controls": "C-index of each draw of each negative control and cohort: permuted outcomes and random gene sets "
+    "through the whole procedure, and the leaky recipe beside the honest one.",
+    "controls_summary": "Mean and interval of each negative control by cohort, and the empirical p-value of the gene "
+    "index.",
     "hazard_ratios": "Hazard ratios with 95% intervals from univariable and multivariable Cox models.",
     "stability": "How often each feature was selected over folds and repeats.",
-    "stability_summary": "Nogueira's stability index of the selection with its interval.",
+    "stability_summary": "Nogueira's stability index of the selection, over folds and over seeds, with its interval.",
     "sample_size": "Events per candidate parameter and the minimum sample size by Riley's criteria.",
     "notes": "Warnings and notes that the run itself raised.",
     "table": "A table of the study; every number that a figure shows is also in a table.",

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amlprognosis.report.captions import FIGURE_CAPTIONS, FIGURE_CATEGORIES
-from amlprognosis.study import BEST_OF_GRID, Study, model_label, model_slug
+from amlprognosis.report.chosen import COMBINED, main_model, reported_models
+from amlprognosis.study import Study, model_label, model_slug
 
 if TYPE_CHECKING:
     from amlprognosis.report.theme import Panel, Tables
@@ -77,12 +78,6 @@ def _call(module: str, function: str, study: Study | None, args: tuple[Any, ...]
     return draw(tables, *([study] if study is not None else []), *args)
 
 
-def reported_models(study: Study) -> list[str]:
-    """Models whose curves are drawn: the report's models that run, in the order of the report."""
-    chosen: list[str] = [model for model in study.evaluation.report_models if model in study.models.run]
-    return [*(chosen or [study.models.run[0]]), *([BEST_OF_GRID] if study.nests_grid else [])]
-
-
 def figures_of(study: Study) -> dict[str, FigureSpec]:
     """Figures of a study by name, in the order of the report.
 
@@ -98,19 +93,27 @@ def figures_of(study: Study) -> dict[str, FigureSpec]:
         label = study.cohort_label(cohort)
         add("flow", f"flow_{cohort}", f"Patient flow: {label}", {"figure": "Patient flow", "cohort": label},
             _lazy("flow_figures", "figure_flow", cohort, pass_study=study))  # fmt: skip
-    single: tuple[tuple[str, str, str, str], ...] = (
-        ("leaderboard", "Cross-validated C-index", "ranking_figures", "figure_leaderboard"),
-        ("validation", "C-index in validation cohorts", "ranking_figures", "figure_validation"),
-        ("comparisons", "Gene index against comparators", "ranking_figures", "figure_comparisons"),
-        ("null_distribution", "Gene index against chance", "ranking_figures", "figure_null"),
-        ("gene_coefficients", "Coefficients of the gene index", "gene_figures", "figure_coefficients"),
-        ("gene_heatmap", "Index genes by risk", "gene_figures", "figure_heatmap"),
-        ("gene_hazard_ratios", "Hazard ratios of the index genes", "ranking_figures", "figure_gene_hazard_ratios"),
-    )
-    if study.models.grid_run:
-        single += (("grid", "Every member of the grid", "grid_figures", "figure_grid"),)
-    for kind, title, module, function in single:
+    for kind, title, module, function in _single_figures(study):
         add(kind, kind, title, {"figure": title}, _lazy(module, function, pass_study=study))
+    for name, (title, model, short) in _difference_figures(study).items():
+        add("comparisons", name, title, {"figure": title},
+            _lazy("evidence_figures", "figure_comparisons", model, short, pass_study=study))  # fmt: skip
+    if len(study.validation) > 1:
+        for name, title, differences in (
+            ("meta_analysis", "Validation cohorts and their pooled C-index", False),
+            ("meta_analysis_differences", "Pooled differences from comparators", True),
+        ):
+            add("meta_analysis", name, title, {"figure": title},
+                _lazy("evidence_figures", "figure_meta_analysis", differences, pass_study=study))  # fmt: skip
+    for cohort in study.cohorts:
+        label = study.cohort_label(cohort)
+        for kind, title, module, function in (
+            ("null_distribution", "Gene index against chance", "control_figures", "figure_null"),
+            ("decision_curve", "Decision curves", "decision_figures", "figure_decision_curve"),
+            ("d_calibration", "D-calibration", "decision_figures", "figure_d_calibration"),
+        ):
+            add(kind, f"{kind}_{cohort}", f"{title}: {label}", {"figure": title, "cohort": label},
+                _lazy(module, function, cohort, pass_study=study))  # fmt: skip
     for cohort in study.cohorts:
         label = study.cohort_label(cohort)
         add("hazard_ratios", f"hazard_ratios_{cohort}", f"Hazard ratios: {label}",
@@ -144,6 +147,41 @@ def figures_of(study: Study) -> dict[str, FigureSpec]:
         add("planted_truth", "planted_truth", "Planted truth and what was found", {"figure": "Planted truth"},
             _lazy("gene_figures", "figure_planted", pass_study=study))  # fmt: skip
     return found
+
+
+def _single_figures(study: Study) -> list[tuple[str, str, str, str]]:
+    """Figures that a study has once: kind, title, module, function."""
+    found = [
+        ("leaderboard", "Cross-validated C-index", "ranking_figures", "figure_leaderboard"),
+        ("validation", "C-index in validation cohorts", "ranking_figures", "figure_validation"),
+        ("gene_coefficients", "Coefficients of the gene index", "gene_figures", "figure_coefficients"),
+        ("gene_heatmap", "Index genes by risk", "gene_figures", "figure_heatmap"),
+        ("gene_hazard_ratios", "Hazard ratios of the index genes", "ranking_figures", "figure_gene_hazard_ratios"),
+        ("leakage", "What the leaky recipe would have claimed on your data", "control_figures", "figure_leakage"),
+    ]
+    if study.evaluation.seeds and "gene_index" in study.models.run:
+        found.append(("seeds", "The index with other seeds", "control_figures", "figure_seeds"))
+    if any(len(study.cohorts[cohort].adaptation) > 1 for cohort in study.validation):
+        found.append(("adaptations", "Validation under each adaptation", "evidence_figures", "figure_adaptations"))
+    if study.models.grid_run:
+        found.append(("grid", "Every member of the grid", "grid_figures", "figure_grid"))
+    return found
+
+
+def _difference_figures(study: Study) -> dict[str, tuple[str, str, str]]:
+    """Figures of differences from comparators by name: title, model, metric."""
+    main = main_model(study)
+    threshold = f"{100 * study.evaluation.decision_threshold:g}%"
+    years = f"{study.evaluation.main_horizon_years:g} y"
+    words = {"c": "", "brier": f": Brier score, {years}", "net_benefit": f": net benefit at {threshold}"}
+    models = [("comparisons", main)]
+    if COMBINED in study.models.run:
+        models.append(("added_value", COMBINED))
+    return {
+        name if short == "c" else f"{name}_{short}": (f"{model_label(model)} against comparators{word}", model, short)
+        for name, model in models
+        for short, word in words.items()
+    }
 
 
 def page_specification(figure: FigureSpec, panel: Panel) -> dict[str, Any]:
@@ -206,7 +244,7 @@ def write_figures(study: Study, tables_dir: str | Path, out_dir: str | Path) -> 
     """
     from amlprognosis.report.theme import Tables
 
-    tables, out = Tables(tables_dir), Path(out_dir)
+    tables, out = Tables(tables_dir, study), Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for name, figure in figures_of(study).items():

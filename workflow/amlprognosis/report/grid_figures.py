@@ -10,14 +10,11 @@ import pandas as pd
 
 from amlprognosis.report.theme import (
     BLUE,
-    GREEN,
     GREY,
-    ORANGE,
-    PURPLE,
-    VERMILLION,
     NothingToDraw,
     Panel,
     Tables,
+    cohort_colors,
     fixed,
     interval,
     number,
@@ -28,7 +25,6 @@ from amlprognosis.study import Study
 STEP = 15
 PALE = "#aab0b9"
 OWN, OUT, NESTED = "On its own training patients", "Cross-validated", "Best of the grid, chosen in inner folds"
-COHORT_COLORS = (VERMILLION, GREEN, PURPLE, ORANGE)
 
 
 def summary_row(tables: Tables, item: str) -> Any | None:
@@ -58,7 +54,8 @@ def figure_grid(tables: Tables, study: Study) -> Panel:
     grid = grid.reset_index(drop=True)
     validation = tables.get("validation")
     names = {cohort: study.cohort_label(cohort) for cohort in study.validation}
-    colors = {OWN: PALE, OUT: BLUE} | dict(zip(names.values(), COHORT_COLORS * 5, strict=False))
+    inks = cohort_colors(study)
+    colors = {OWN: PALE, OUT: inks[study.training]} | {label: inks[cohort] for cohort, label in names.items()}
     place = {model: line for line, model in enumerate(grid["model"])}
     points, spans = [], []
     for row in grid.to_dict("records"):

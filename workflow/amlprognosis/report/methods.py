@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from amlprognosis.report.reading import row_of
 from amlprognosis.report.theme import Tables, number, years_text
-from amlprognosis.report.wording import listed, noun, people, row_of
-from amlprognosis.study import COMPARATORS, Study
-from amlprognosis.study.names import HORIZON_LABELS, horizon_model, parse_grid_name
+from amlprognosis.report.wording import listed, noun, people
+from amlprognosis.study import Study
+from amlprognosis.study.names import HORIZON_LABELS, comparators_among, horizon_model, parse_grid_name
 
 FAMILY_WORDS = {
     "RSF": "random survival forest",
@@ -73,6 +74,14 @@ def _horizons(ran: Sequence[str], kind: str) -> str:
     return f" ({listed([years_text(years) for years in found])}, weighted by the inverse probability of censoring)"
 
 
+ADAPTATION_WORDS = {
+    "none": "no adaptation",
+    "within_sample_ranks": "each gene by its rank within the patient's sample, in training units",
+    "reference_quantiles": "each sample given the quantiles of the training samples",
+    "cohort_rescaling": "each gene re-scaled to the training mean and deviation over the whole cohort",
+}
+
+
 def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]:
     """Methods paragraphs, filled from the study, ready to paste."""
     settings, cv, ev = study.models, study.crossvalidation, study.evaluation
@@ -125,7 +134,7 @@ def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]
             )
     parts += _grid_methods(study)
     parts += _classifier_methods(study)
-    compared = [noun(m) for m in COMPARATORS if m in ran]
+    compared = [noun(m) for m in comparators_among(ran)]
     if compared:
         parts.append(f"Comparators were {listed(compared)}.")
     horizons = listed([years_text(h) for h in sorted(ev.horizons_years)])
@@ -146,13 +155,9 @@ def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]
     )
     locked = []
     for cohort in study.validation:
-        adapted = study.cohorts[cohort].adaptation[0] == "cohort_rescaling"
-        how = (
-            "each gene re-scaled to the training mean and deviation over the whole cohort"
-            if adapted
-            else "no adaptation"
-        )
-        locked.append(f"{study.cohort_label(cohort)} ({how})")
+        main, *others = [ADAPTATION_WORDS[name] for name in study.cohorts[cohort].adaptation]
+        more = f"; for comparison also with {listed(others)}" if others else ""
+        locked.append(f"{study.cohort_label(cohort)} ({main}{more})")
     if locked:
         judged += (
             f" The final models, refitted on all training patients and frozen, were applied once to {listed(locked)}."

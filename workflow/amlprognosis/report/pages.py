@@ -15,14 +15,16 @@ import pandas as pd
 
 import amlprognosis
 from amlprognosis.errors import InputError
+from amlprognosis.report import html_evidence as evidence
 from amlprognosis.report import html_tables as tabular
+from amlprognosis.report.answers import columns, questions
+from amlprognosis.report.chosen import reported_models
 from amlprognosis.report.context import default_context
 from amlprognosis.report.figures import (
     VEGALITE_VERSION,
     FigureSpec,
     figures_of,
     page_specification,
-    reported_models,
     write_text,
 )
 from amlprognosis.report.methods import limits, methods
@@ -105,7 +107,7 @@ def render_report(study: Study, folder: Path, context: Mapping[str, Any]) -> str
     """HTML of the report."""
     import vl_convert
 
-    tables = Tables(folder / "tables")
+    tables = Tables(folder / "tables", study)
     figures = {name: _figure(figure, folder, tables) for name, figure in figures_of(study).items()}
     software = {str(k): str(v) for k, v in dict(context.get("software", {})).items()}
     models = reported_models(study)
@@ -123,6 +125,8 @@ def render_report(study: Study, folder: Path, context: Mapping[str, Any]) -> str
         study=study,
         version=amlprognosis.__version__,
         verdict=verdict(study, tables),
+        questions=questions(study, tables),
+        places=columns(study, tables),
         methods=methods(study, tables, software),
         limits=limits(study, tables),
         figures=figures,
@@ -186,13 +190,22 @@ def _page_tables(study: Study, tables: Tables) -> dict[str, tabular.PageTable | 
         "preprocessing": tabular.generic(tables, "preprocessing", study),
         "leaderboard": tabular.performance(tables, study, "leaderboard"),
         "validation": tabular.performance(tables, study, "validation"),
+        "validation_whole": tabular.performance(tables, study, "validation", whole=True),
         "grid": tabular.grid(tables, study),
         "grid_summary": tabular.grid_summary(tables),
-        "comparisons": tabular.comparisons(tables, study),
-        "controls_summary": tabular.controls(tables),
+        "leaderboard_risks": tabular.predicted_risks(tables, study, "leaderboard"),
+        "validation_risks": tabular.predicted_risks(tables, study, "validation"),
+        "comparisons": evidence.comparisons(tables, study),
+        "added_value": evidence.added_value(tables, study),
+        "meta_analysis": evidence.meta_analysis(tables, study),
+        "decision_curve": evidence.decision_curve(tables, study),
+        "d_calibration": evidence.d_calibration(tables, study),
+        "controls_summary": evidence.controls(tables, study),
+        "leakage_checks": evidence.leakage_checks(tables, study),
+        "seed_stability": evidence.seeds(tables),
         "index": tabular.index(tables),
         "stability": tabular.generic(tables, "stability", study),
-        "stability_summary": tabular.generic(tables, "stability_summary", study),
+        "stability_summary": evidence.stability(tables),
         "hazard_ratios": tabular.hazards(tables, study),
         "risk_groups": tabular.generic(tables, "risk_groups", study),
         "notes": tabular.notes(tables, study),

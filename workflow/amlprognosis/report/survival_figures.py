@@ -12,13 +12,13 @@ from amlprognosis.report.theme import (
     BLUE,
     GREY,
     GROUP_COLORS,
-    OKABE_ITO,
     YEAR,
     NothingToDraw,
     Panel,
     Tables,
     fixed,
     interval,
+    model_colors,
     number,
     p_text,
     rows,
@@ -144,6 +144,12 @@ def _group_note(tables: Tables, cohort: str, model: str) -> tuple[str, str]:
     sizes = [
         f"{int(row[group])} {group}" for group in ("high", "low") if group in row and number(row[group]) is not None
     ]
+    if number(row.get("rmst_difference_months")) is not None:
+        value, low, high = (row.get(f"rmst_difference_months{end}") for end in ("", "_low", "_high"))
+        months = interval(value, low, high, 1)
+        within = number(row.get("rmst_horizon_years"))
+        during = f" within {years_text(round(within, 1))}" if within is not None else ""
+        parts.append(f"low risk lives {months} months longer{during}")
     note = " · ".join([*parts, *([f"{', '.join(sizes)} risk"] if sizes else [])])
     return note, f"High against low risk: {note}." if note else ""
 
@@ -301,12 +307,17 @@ def figure_calibration(tables: Tables, study: Study, cohort: str, model: str) ->
                 row["calibration_slope"], row.get("calibration_slope_low"), row.get("calibration_slope_high")
             )
             parts.append(f"slope {slope}")
+        if number(row.get("calibration_intercept")) is not None:
+            intercept = interval(*(row.get(f"calibration_intercept{end}") for end in ("", "_low", "_high")))
+            parts.append(f"intercept {intercept}")
         if number(row.get("oe")) is not None:
             parts.append(f"observed/expected {interval(row['oe'], row.get('oe_low'), row.get('oe_high'))}")
+        if number(row.get("ici")) is not None:
+            parts.append(f"mean error (ICI) {fixed(row['ici'], 3)}")
     note = " · ".join(parts)
     return Panel(
         alt.layer(*layers).properties(width="container", height=340),
-        note.capitalize() if note else "",
+        note[:1].upper() + note[1:],
         f"Calibration at {years_text(horizon)} in {len(table)} groups of predicted risk. {note}".strip(),
         width=380,
         max_width=470,
@@ -333,11 +344,11 @@ def figure_auc(tables: Tables, study: Study, cohort: str) -> Panel:
             )  # fmt: skip
     if not items:
         raise NothingToDraw("No time-dependent AUC is known here: the horizons lie beyond the follow-up.")
-    labels = [model_label(m) for m in models if any(item["model"] == model_label(m) for item in items)]
-    # Okabe-Ito blue stays the gene index in every figure.
+    models = [m for m in models if any(item["model"] == model_label(m) for item in items)]
+    labels = [model_label(m) for m in models]
     color = alt.Color(
         "model:N",
-        scale=alt.Scale(domain=labels, range=list(OKABE_ITO[: len(labels)])),
+        scale=alt.Scale(domain=labels, range=list(model_colors(models).values())),
         legend=alt.Legend(title=None, orient="top", columns=alt.ExprRef("narrow ? 1 : 2"), symbolType="circle"),
     )
     floor = min([0.4, *[item["low"] for item in items if item["low"] is not None]])

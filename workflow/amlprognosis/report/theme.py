@@ -11,6 +11,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from amlprognosis.study import BEST_OF_GRID, Study
 from amlprognosis.tables import read_table
 
 # Okabe and Ito's palette, safe for the common forms of colour blindness (Nat Methods 2011;8:441).
@@ -31,6 +32,13 @@ MANY = (
     "#888888", "#999933", "#CC6677", "#004488", "#BB5566", "#DDAA33", BLACK, "#77AADD", "#EE8866", "#AAAA00",
 )  # fmt: skip
 GROUP_COLORS = {"high": VERMILLION, "low": BLUE}
+# One colour per model in every figure that tells models apart; others take what is left, in the study's order.
+MODEL_COLORS = {
+    "gene_index": BLUE, "clinical": ORANGE, "clinical_gene_index": GREEN, "age_eln": PURPLE,
+    "random_survival_forest": VERMILLION, "xgboost_cox": SKY, BEST_OF_GRID: BLACK,
+}  # fmt: skip
+# The training cohort first, validation cohorts in the study's order.
+COHORT_COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, "#999999")
 RISK_COLORS = {"favourable": SKY, "intermediate": ORANGE, "adverse": PURPLE, "unknown": LIGHT}
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 STATIC_WIDTH = 640
@@ -80,18 +88,30 @@ class Tables:
     ----------
     source : path or mapping of str to DataFrame
         The folder ``results/<study>/tables``, or the tables themselves.
+    study : Study, optional
+        Its first adaptation of each validation cohort is the one that figures and sentences show.
     """
 
-    def __init__(self, source: str | Path | Mapping[str, pd.DataFrame]):
+    def __init__(self, source: str | Path | Mapping[str, pd.DataFrame], study: Study | None = None):
         self._folder = None if isinstance(source, Mapping) else Path(source)
-        self._tables: dict[str, pd.DataFrame | None] = dict(source) if isinstance(source, Mapping) else {}
+        self._whole: dict[str, pd.DataFrame | None] = dict(source) if isinstance(source, Mapping) else {}
+        self._main: dict[str, pd.DataFrame | None] = {}
+        self._adaptations = {name: cohort.adaptation[0] for name, cohort in study.cohorts.items()} if study else {}
+
+    def whole(self, name: str) -> pd.DataFrame | None:
+        """Table called ``name`` with every adaptation, or None when there is none or it has no rows."""
+        if name not in self._whole:
+            path = self._folder / f"{name}.tsv" if self._folder else None
+            self._whole[name] = _read(path) if path is not None and path.is_file() else None
+        table = self._whole[name]
+        return None if table is None or table.empty else table
 
     def get(self, name: str) -> pd.DataFrame | None:
-        """Table called ``name``, or None when there is none or it has no rows."""
-        if name not in self._tables:
-            path = self._folder / f"{name}.tsv" if self._folder else None
-            self._tables[name] = _read(path) if path is not None and path.is_file() else None
-        table = self._tables[name]
+        """Table called ``name`` under the first adaptation of each cohort; None when it is lacking or empty."""
+        if name not in self._main:
+            table = self.whole(name)
+            self._main[name] = None if table is None else _first_adaptation(table, self._adaptations)
+        table = self._main[name]
         return None if table is None or table.empty else table
 
     def need(self, name: str, columns: Sequence[str] = (), **where: Any) -> pd.DataFrame:
@@ -114,6 +134,21 @@ class Tables:
             wanted = ", ".join(f"{column} {value}" for column, value in where.items())
             raise NothingToDraw(f"The table {name}.tsv has no rows for {wanted}.")
         return table.reset_index(drop=True)
+
+
+def _first_adaptation(table: pd.DataFrame, adaptations: Mapping[str, str]) -> pd.DataFrame:
+    """Rows under the first adaptation of their cohort; all rows of a model that has none under it.
+
+    Models without expression are not adapted: their rows say "none" whatever the cohort asks for.
+    """
+    if not adaptations or not {"cohort", "adaptation"} <= set(table):
+        return table
+    used = table["adaptation"].fillna("").astype(str)
+    first = table["cohort"].astype(str).map(adaptations)
+    chosen = (used == first) | used.eq("") | first.isna()
+    by = [table[column].astype(str) for column in ("cohort", "model", "control") if column in table]
+    has = chosen.groupby(by).transform("any")
+    return table[chosen | (~has & used.eq("none"))]
 
 
 def _read(path: Path) -> pd.DataFrame | None:
@@ -159,6 +194,34 @@ def p_text(p: Any) -> str:
     return "p < 0.001" if found < 0.001 else f"p = {found:.3f}" if found < 0.1 else f"p = {found:.2f}"
 
 
+def percent(value: Any, digits: int = 0) -> str:
+    """Share as a percentage; an en dash when missing."""
+    found = number(value)
+    return "–" if found is None else f"{100 * found:.{digits}f}%".replace("-", "−")
+
+
+def cohort_colors(study: Study) -> dict[str, str]:
+    """Colour of each cohort, the same in every figure: the training cohort first."""
+    names = [study.training, *study.validation]
+    return {name: COHORT_COLORS[place % len(COHORT_COLORS)] for place, name in enumerate(names)}
+
+
+def place_labels(study: Study) -> dict[str, str]:
+    """What figures call each cohort; the training cohort stands for its cross-validation."""
+    labels = {study.training: f"{study.cohort_label(study.training)} (cross-validated)"}
+    for name in study.validation:
+        whole = study.cohorts[name].adaptation[0] == "cohort_rescaling"
+        labels[name] = study.cohort_label(name) + (" (re-scaled)" if whole else "")
+    return labels
+
+
+def model_colors(models: Sequence[str]) -> dict[str, str]:
+    """Colour of each model, the same in every figure."""
+    others = [model for model in models if model not in MODEL_COLORS]
+    spare = [color for color in MANY if color not in MODEL_COLORS.values()]
+    return {model: MODEL_COLORS.get(model) or spare[others.index(model) % len(spare)] for model in models}
+
+
 def years_text(years: float) -> str:
     """``1 year``, ``3 years``."""
     return f"{years:g} year" if years == 1 else f"{years:g} years"
@@ -194,7 +257,7 @@ def config() -> dict[str, Any]:
         "axis": {
             "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 600, "labelColor": "#333333",
             "titleColor": BLACK, "gridColor": "#eceef1", "domainColor": "#6b7280", "tickColor": "#6b7280",
-            "tickSize": 4, "titlePadding": 8, "labelLimit": 170,
+            "tickSize": 4, "titlePadding": 8, "labelLimit": 170, "labelOverlap": True, "labelSeparation": 5,
         },
         "legend": {
             "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 600, "labelColor": "#333333",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
+from amlprognosis.report.answers import LITTLE, MARKS, POOLED, Question, performance, questions
 from amlprognosis.report.cell_figures import contrast_note
+from amlprognosis.report.chosen import main_model
+from amlprognosis.report.control_figures import draws
+from amlprognosis.report.evidence_figures import ADAPTATIONS, i2_text
 from amlprognosis.report.grid_figures import rank_correlation, summary_row
-from amlprognosis.report.ranking_figures import main_model, signed, training_rows, without_members
-from amlprognosis.report.theme import Tables, fixed, interval, number, p_text
-from amlprognosis.study import BEST_OF_GRID, COMPARATORS, Study, model_label
+from amlprognosis.report.reading import row_of, rows_in, signed, training_rows, why_not, without_members
+from amlprognosis.report.theme import Tables, fixed, interval, number, percent, years_text
+from amlprognosis.study import BEST_OF_GRID, Study, model_label
 
 MODEL_NOUNS = {
     "gene_index": "the gene index",
@@ -25,7 +28,8 @@ MODEL_NOUNS = {
     "lsc17": "the published LSC17 score",
 }
 FEWEST_CELLS = 30
-MARKS = {"good": "✓", "caution": "!", "bad": "✗", "plain": "•"}
+# From bad to good: the mark of a sentence about several cohorts is that of its worst answer.
+LEVELS = ("bad", "caution", "plain", "good", "none")
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,13 @@ class Statement:
         How the sentence is marked.
     text : str
         The sentence.
+    group : {"answer", "trust", "more"}
+        Where it stands: the answer itself, whether to believe it, what else was seen.
     """
 
     level: str
     text: str
+    group: str = "answer"
 
     @property
     def mark(self) -> str:
@@ -58,35 +65,9 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def verdict(study: Study, tables: Tables) -> list[Statement]:
-    """Sentences of the verdict box: the main model, what it adds, validation, controls, warnings."""
-    found: list[Statement] = []
-    if study.simulate:
-        found.append(
-            Statement("caution", "The patients and cells of this study are simulated; nothing here is about AML.")
-        )
-    model = main_model(study)
-    found += _cross_validated(study, tables, model)
-    found += _added_value(study, tables, model)
-    found += _validated(study, tables, model)
-    found += _against_chance(tables, model)
-    found += _grid(study, tables)
-    found += _cells(study, tables)
-    found += _size(tables, model)
-    return found
-
-
-def row_of(table: pd.DataFrame | None, **where: str) -> Any | None:
-    """First row of a table that matches ``where``, or None."""
-    if table is None or any(column not in table for column in where):
-        return None
-    for column, value in where.items():
-        table = table[table[column] == value]
-    return None if table.empty else table.iloc[0]
-
-
-def _c(row: Any) -> str:
-    return interval(row["c_harrell"], row.get("c_harrell_low"), row.get("c_harrell_high"))
+def listed(items: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
 
 
 def people(row: Any) -> str:
@@ -97,9 +78,34 @@ def people(row: Any) -> str:
     return f" ({int(patients):,} patients, {int(events):,} deaths)"
 
 
+def verdict(study: Study, tables: Tables) -> list[Statement]:
+    """Sentences of the verdict box: the main model, what it adds, validation, controls, warnings."""
+    found: list[Statement] = []
+    if study.simulate:
+        found.append(
+            Statement("caution", "The patients and cells of this study are simulated; nothing here is about AML.")
+        )
+    model = main_model(study)
+    asked = {question.key: question for question in questions(study, tables)}
+    found += _cross_validated(study, tables, model)
+    found += _validated(study, tables, model)
+    found += _against_comparators(study, asked)
+    found += _one_question(study, asked.get("beats_random"), RANDOM_WORDS)
+    found += _one_question(study, asked.get("adds"), ADDS_WORDS)
+    found += _predicted_risks(study, asked)
+    trust = [*_leakage(study, tables), *_checks(tables), *_seeds(tables), *_size(tables, model)]
+    more = [*_best(study, tables, model), *_grid(study, tables), *_adapted(study, tables, model)]
+    more += _cells(study, tables)
+    found += [Statement(s.level, s.text, "trust") for s in trust]
+    return found + [Statement(s.level, s.text, "more") for s in more]
+
+
+def _c(row: Any) -> str:
+    return interval(row["c_harrell"], row.get("c_harrell_low"), row.get("c_harrell_high"))
+
+
 def _cross_validated(study: Study, tables: Tables, model: str) -> list[Statement]:
-    board = tables.get("leaderboard")
-    row = row_of(board, model=model)
+    row = row_of(tables.get("leaderboard"), model=model)
     where = study.cohort_label(study.training)
     if row is None or number(row["c_harrell"]) is None:
         return [Statement("bad", f"{_capital(noun(model))} could not be evaluated in {where}.")]
@@ -108,24 +114,191 @@ def _cross_validated(study: Study, tables: Tables, model: str) -> list[Statement
     if low is not None and low <= 0.5:
         level, tail = "bad", ", which cannot be told from chance"
     text = f"In cross-validation on {where}{people(row)}, {noun(model)} reaches a C-index of {_c(row)}{tail}."
-    statements = [Statement(level, text)]
-    assert board is not None
+    return [Statement(level, text)]
+
+
+def _validated(study: Study, tables: Tables, model: str) -> list[Statement]:
+    """The frozen model in each validation cohort, in one sentence for those that worked and one for the others."""
+    if not study.validation:
+        return [Statement("bad", "There is no validation cohort: nothing here was tested outside the training data.")]
+    worked: list[tuple[str, str]] = []
+    failed = []
+    for cohort in study.validation:
+        row = performance(tables, study, cohort, model)
+        label = study.cohort_label(cohort)
+        if row is None or number(row["c_harrell"]) is None:
+            failed.append(f"{label} ({why_not(tables, study, cohort, model)})")
+            continue
+        low = number(row.get("c_harrell_low"))
+        flagged = study.cohorts[cohort].adaptation[0] == "cohort_rescaling"
+        level = "bad" if low is None or low <= 0.5 else "caution" if flagged else "good"
+        tail = " after re-scaling the whole cohort, which a single patient cannot have" if flagged else ""
+        tail += ", not distinguishable from chance" if level == "bad" else ""
+        worked.append((level, f"{_c(row)} in {label}{people(row)}{tail}"))
+    found = []
+    if worked:
+        text = "Frozen and applied once, it reaches " + "; ".join(text for _, text in worked) + "."
+        pooled = row_of(tables.get("meta_analysis"), model=model, metric="c_harrell")
+        cohorts = number(pooled.get("cohorts")) if pooled is not None else None
+        if pooled is not None and cohorts is not None and cohorts > 1 and number(pooled["estimate"]) is not None:
+            text += (
+                f" Pooled over {int(cohorts)} cohorts: {interval(*(pooled[c] for c in ('estimate', 'low', 'high')))}"
+            )
+            ends = [number(pooled.get(f"prediction_{end}")) for end in ("low", "high")]
+            if None not in ends:
+                text += f"; a new cohort may show {fixed(ends[0])} to {fixed(ends[1])} (I² {i2_text(pooled.get('i2'))})"
+            text += "."
+        found.append(Statement(_worst([level for level, _ in worked]), text))
+    if failed:
+        found.append(Statement("bad", f"It could not be evaluated in {listed(failed)}."))
+    return found
+
+
+def _worst(levels: Sequence[str]) -> str:
+    return min(levels, key=LEVELS.index)
+
+
+def _places(study: Study, cohorts: Sequence[str]) -> str:
+    """``in cross-validation and in Bullinger 2004``."""
+    names = ["cross-validation" if c == study.training else study.cohort_label(c) for c in cohorts]
+    return f"in {listed(names)}"
+
+
+COMPARED_WORDS = {
+    "good": "is better than {0}",
+    "caution": "is not shown to be better than {0}",
+    "bad": "is worse than {0}",
+    "plain": "differs from {0}",
+    "none": "cannot be compared with {0}",
+}
+RANDOM_WORDS = {
+    "good": "it is better than random gene sets of the same size",
+    "bad": "it is not shown to be better than random gene sets",
+    "none": "random gene sets were not applied",
+}
+ADDS_WORDS = {
+    "good": "added to the clinical model it orders patients better than the clinical model alone",
+    "caution": "added to the clinical model it is not shown to order patients better",
+    LITTLE: "added to the clinical model it explains a little more, but is not shown to order patients better",
+    "bad": "added to the clinical model it makes the order of patients worse",
+    "plain": "added to the clinical model it changes the order of patients",
+    "none": "what it adds to the clinical model cannot be said",
+}
+
+
+def _by_level(question: Question) -> dict[str, list[str]]:
+    """Cohorts by the level of their answer; the pooled answer stands in the table alone."""
+    found: dict[str, list[str]] = {}
+    for cohort, answer in question.answers.items():
+        if cohort != POOLED:
+            found.setdefault(answer.level, []).append(cohort)
+    return found
+
+
+def _reasons(study: Study, question: Question, cohorts: Sequence[str]) -> str:
+    """Why there is no answer: said once where the cohorts share the reason."""
+    reasons = {cohort: question.answers[cohort].text for cohort in cohorts}
+    if len(set(reasons.values())) == 1:
+        return f"{_places(study, cohorts)} ({reasons[cohorts[0]]})"
+    return "; ".join(f"{_places(study, [cohort])} ({text})" for cohort, text in reasons.items())
+
+
+def _against_comparators(study: Study, asked: dict[str, Question]) -> list[Statement]:
+    """One sentence for the comparators that fare alike, cohort by cohort."""
+    alike: dict[tuple[tuple[str, str, str], ...], list[Question]] = {}
+    for question in asked.values():
+        if question.comparator:
+            answers = question.answers.items()
+            key = tuple((c, a.level, a.text if a.level == "none" else "") for c, a in answers if c != POOLED)
+            alike.setdefault(key, []).append(question)
+    found = []
+    unsaid = [group for key, group in alike.items() if all(level == "none" for _, level, _ in key)]
+    for group in alike.values():
+        if group in unsaid:
+            continue
+        names = listed([_brief(question.comparator) for question in group])
+        parts = []
+        for level, cohorts in _by_level(group[0]).items():
+            if level == "none":
+                parts.append(f"{COMPARED_WORDS[level].format(names)} {_reasons(study, group[0], cohorts)}")
+            else:
+                parts.append(f"{COMPARED_WORDS[level].format(names)} {_places(study, cohorts)}")
+            names = "them" if len(group) > 1 else "it"
+        found.append(Statement(_mark(group[0]), f"It {'; it '.join(parts)}."))
+    if unsaid:
+        parts = [
+            f"{listed([_brief(q.comparator) for q in group])} {_reasons(study, group[0], _by_level(group[0])['none'])}"
+            for group in unsaid
+        ]
+        found.append(Statement("plain", f"It cannot be compared with {'; with '.join(parts)}."))
+    return found
+
+
+def _brief(comparator: str) -> str:
+    return "the clinical model" if comparator == "clinical" else noun(comparator)
+
+
+def _mark(question: Question) -> str:
+    level = _worst([answer.level for cohort, answer in question.answers.items() if cohort != POOLED])
+    return "plain" if level == "none" else level
+
+
+def _one_question(study: Study, question: Question | None, words: dict[str, str]) -> list[Statement]:
+    """A question's answers as one sentence; the figures stand in the table of answers."""
+    if question is None:
+        return []
+    alike: dict[str, list[str]] = {}
+    for cohort, answer in question.answers.items():
+        if cohort != POOLED:
+            alike.setdefault(answer.word if answer.word in words else answer.level, []).append(cohort)
+    parts = [
+        f"{words[key]} {_reasons(study, question, cohorts) if key == 'none' else _places(study, cohorts)}"
+        for key, cohorts in alike.items()
+    ]
+    return [Statement(_mark(question), _capital("; ".join(parts)) + ".")]
+
+
+def _predicted_risks(study: Study, asked: dict[str, Question]) -> list[Statement]:
+    """Calibration and net benefit, in one sentence each."""
+    found = []
+    horizon = years_text(study.evaluation.main_horizon_years)
+    question = asked.get("calibrated")
+    if question is not None:
+        words: dict[str, list[str]] = {}
+        for cohort, answer in question.answers.items():
+            if cohort != POOLED:
+                words.setdefault("cannot be judged" if answer.level == "none" else answer.word, []).append(cohort)
+        parts = [f"{word[:1].lower()}{word[1:]} {_places(study, cohorts)}" for word, cohorts in words.items()]
+        found.append(Statement(_mark(question), f"Its predicted risks at {horizon}: {'; '.join(parts)}."))
+    question = asked.get("useful")
+    if question is not None:
+        levels = {
+            "good": "does more good than treating all or none",
+            "caution": "is not shown to do more good than treating all or none",
+            "bad": "does no more good than treating all or none",
+            "none": "cannot be judged",
+        }
+        parts = [f"{levels[level]} {_places(study, cohorts)}" for level, cohorts in _by_level(question).items()]
+        threshold = percent(study.evaluation.decision_threshold)
+        text = f"Acting on a predicted risk of {threshold} or more {'; it '.join(parts)}."
+        found.append(Statement(_mark(question), text))
+    return found
+
+
+def _best(study: Study, tables: Tables, model: str) -> list[Statement]:
+    board = tables.get("leaderboard")
+    if board is None:
+        return []
     known = (
         without_members(board)
         .dropna(subset=["c_harrell"])
         .sort_values(["c_harrell", "model"], ascending=[False, True], kind="stable")
     )
+    if known.empty or known.iloc[0]["model"] == model:
+        return []
     best = known.iloc[0]
-    if best["model"] != model:
-        statements.append(
-            Statement(
-                "plain",
-                f"The highest cross-validated C-index of the {len(known)} models is that of "
-                f"{model_label(best['model'])}: "
-                f"{_c(best)}. As the best of {len(known)} it is slightly optimistic.",
-            )
-        )
-    return statements
+    text = f"The highest cross-validated C-index of the {len(known)} models is that of {model_label(best['model'])}: "
+    return [Statement("plain", f"{text}{_c(best)}. As the best of {len(known)} it is slightly optimistic.")]
 
 
 def _grid(study: Study, tables: Tables) -> list[Statement]:
@@ -144,7 +317,7 @@ def _grid(study: Study, tables: Tables) -> list[Statement]:
     part = tables.get("comparisons")
     if part is not None:
         part = training_rows(part[(part["model"] == BEST_OF_GRID) & (part["metric"] == "c_harrell")], study)
-        for name in ("clinical", "age"):
+        for name in ("age_eln", "clinical", "age"):
             row = row_of(part, comparator=name)
             low, high = (number(row[end]) if row is not None else None for end in ("low", "high"))
             if row is not None and low is not None and high is not None:
@@ -153,104 +326,83 @@ def _grid(study: Study, tables: Tables) -> list[Statement]:
                 line = f"The best of the grid {words} {noun(name)} (difference in C {signed(row)})."
                 found.append(Statement(level, line))
                 break
-    for cohort in study.validation:
-        correlation = rank_correlation(tables, cohort)
-        if correlation is not None:
-            label = study.cohort_label(cohort)
-            line = f"Over the {count} members, the rank in cross-validation and the rank in {label} correlate with "
-            line += f"{fixed(correlation)}."
-            found.append(Statement("plain", line))
+    ranks = {study.cohort_label(cohort): rank_correlation(tables, cohort) for cohort in study.validation}
+    known = [f"{fixed(value)} with that in {label}" for label, value in ranks.items() if value is not None]
+    if known:
+        line = f"Over the {count} members, the rank in cross-validation has a correlation of {listed(known)}."
+        found.append(Statement("plain", line))
     return found
 
 
-def _added_value(study: Study, tables: Tables, model: str) -> list[Statement]:
-    table = tables.get("comparisons")
-    if table is None:
-        return []
-    part = training_rows(table[(table["model"] == model) & (table["metric"] == "c_harrell")], study)
-    groups: dict[str, list[str]] = {"good": [], "caution": [], "bad": []}
-    for name in [c for c in COMPARATORS if c in set(part["comparator"])]:
-        row = part[part["comparator"] == name].iloc[0]
-        value, low, high = (number(row[c]) for c in ("difference", "low", "high"))
-        if value is None or low is None or high is None:
-            continue
-        level = "good" if low > 0 else "bad" if high < 0 else "caution"
-        groups[level].append(f"{noun(name)} (difference in C {signed(row)})")
-    words = {"good": "is better than", "caution": "is not shown to be better than", "bad": "is worse than"}
-    return [
-        Statement(level, f"In cross-validation it {words[level]} {listed(items)}.")
-        for level, items in groups.items()
-        if items
-    ]
-
-
-def listed(items: list[str]) -> str:
-    """``a, b and c``."""
-    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
-
-
-def _validated(study: Study, tables: Tables, model: str) -> list[Statement]:
-    if not study.validation:
-        return [Statement("bad", "There is no validation cohort: nothing here was tested outside the training data.")]
-    table = tables.get("validation")
+def _leakage(study: Study, tables: Tables) -> list[Statement]:
+    """Permuted outcomes, and what the leaky recipe would have claimed."""
     found = []
-    for cohort in study.validation:
-        row = row_of(table, model=model, cohort=cohort)
-        label = study.cohort_label(cohort)
-        if row is None or number(row["c_harrell"]) is None:
-            found.append(Statement("bad", f"In {label} {noun(model)} could not be evaluated{_why(row)}."))
-            continue
-        low = number(row.get("c_harrell_low"))
-        flagged = str(row.get("adaptation", "none")) == "cohort_rescaling"
-        tail = " after re-scaling the whole cohort, which a single patient cannot have" if flagged else ""
-        if low is not None and low > 0.5:
-            age = row_of(table, model="age", cohort=cohort)
-            beside = f" (age: {_c(age)})" if age is not None and number(age["c_harrell"]) is not None else ""
-            text = f"Frozen and applied to {label}{people(row)}, it reaches {_c(row)}{tail}{beside}."
-            found.append(Statement("caution" if flagged else "good", text))
-        else:
-            text = f"Frozen and applied to {label}{people(row)}, it reaches {_c(row)}{tail}: "
-            text += "not distinguishable from chance."
-            found.append(Statement("bad", text))
-    return found
-
-
-def _why(row: Any | None) -> str:
-    note = row.get("note") if row is not None else None
-    return f": {note}" if isinstance(note, str) and note else ""
-
-
-def _against_chance(tables: Tables, model: str) -> list[Statement]:
-    summary, controls = tables.get("controls_summary"), tables.get("controls")
-    found = []
-    if model == "gene_index" and controls is not None:
-        random = controls[controls["control"] == "random_gene_set"]["c_harrell"].dropna()
-        index = controls[controls["control"] == "index"]["c_harrell"].dropna()
-        row = row_of(summary, control="random_gene_set")
-        if len(random) and len(index):
-            above = int((random >= index.iloc[0]).sum())
-            p = number(row.get("p")) if row is not None else None
-            p = (1 + above) / (1 + len(random)) if p is None else p
-            better = p < 0.05
-            text = f"Of {len(random)} random gene sets of the same size, {above or 'none'} did as well ({p_text(p)}): "
-            text += "the index "
-            text += "is better than random genes." if better else "is not shown to be better than random genes."
-            found.append(Statement("good" if better else "bad", text))
-    row = row_of(summary, control="permuted_outcome")
+    row = row_of(rows_in(tables.get("controls_summary"), study, study.training), control="permuted_outcome")
     if row is not None and number(row.get("mean")) is not None:
         mean = float(row["mean"])
-        draws, spread = number(row.get("draws")) or 1.0, number(row.get("sd")) or 0.0
-        fine = abs(mean - 0.5) <= max(0.03, 2 * spread / draws**0.5)
+        count, spread = number(row.get("draws")) or 1.0, number(row.get("sd")) or 0.0
+        fine = abs(mean - 0.5) <= max(0.03, 2 * spread / count**0.5)
         text = f"With permuted outcomes the whole procedure gives a mean C of {mean:.2f}, "
         text += "as it must without leakage." if fine else "away from 0.5: the evaluation itself is suspect."
         found.append(Statement("good" if fine else "bad", text))
-    leaky, honest = row_of(controls, control="leaky_recipe"), row_of(controls, control="honest_recipe")
-    if leaky is not None and number(leaky["c_harrell"]) is not None:
+    values = {
+        name: found_draws.mean()
+        for name in ("leaky_recipe", "honest_recipe", "leaky_recipe_permuted", "honest_recipe_permuted")
+        if len(found_draws := draws(tables, study, study.training, name))
+    }
+    if "leaky_recipe" in values:
         text = "Screening genes on all patients before cross-validating, as in many published scripts, would have "
-        text += f"claimed C {float(leaky['c_harrell']):.2f}"
-        if honest is not None and number(honest["c_harrell"]) is not None:
-            text += f"; the same recipe with the screen inside the folds reaches {float(honest['c_harrell']):.2f}"
+        text += f"claimed C {values['leaky_recipe']:.2f} on these data"
+        if "honest_recipe" in values:
+            text += f" (honestly: {values['honest_recipe']:.2f})"
+        if "leaky_recipe_permuted" in values:
+            text += f", and {values['leaky_recipe_permuted']:.2f} on outcomes that were permuted"
+            if "honest_recipe_permuted" in values:
+                text += f" (honestly: {values['honest_recipe_permuted']:.2f})"
         found.append(Statement("plain", text + "."))
+    return found
+
+
+def _checks(tables: Tables) -> list[Statement]:
+    table = tables.get("leakage_checks")
+    if table is None or "verdict" not in table:
+        return []
+    suspect = table[table["verdict"] == "suspect"]
+    if suspect.empty:
+        return [Statement("good", f"None of the {len(table)} leakage checks is suspect.")]
+    named = list(dict.fromkeys(str(check).replace("_", " ") for check in suspect["check"]))
+    text = f"{len(suspect)} of {len(table)} leakage checks {'is' if len(suspect) == 1 else 'are'} suspect: "
+    return [Statement("bad", f"{text}{listed(named)}. See Can I trust it.")]
+
+
+def _seeds(tables: Tables) -> list[Statement]:
+    table = tables.get("seed_stability")
+    if table is None or "c_harrell" not in table or table["c_harrell"].notna().sum() < 2:
+        return []
+    c = table["c_harrell"].dropna()
+    text = f"With {len(c)} other seeds the cross-validated C-index lies between {fixed(c.min())} and {fixed(c.max())}"
+    level = "plain"
+    if "jaccard" in table and table["jaccard"].notna().any():
+        shared = float(table["jaccard"].median())
+        level = "caution" if shared < 0.5 else "plain"
+        text += f"; such an index shares {percent(shared)} of the genes with this one (median Jaccard index)"
+    return [Statement(level, text + ".")]
+
+
+def _adapted(study: Study, tables: Tables, model: str) -> list[Statement]:
+    """The model under the other adaptations that were asked for."""
+    table = tables.whole("validation")
+    found = []
+    for cohort in study.validation:
+        parts = []
+        for name in study.cohorts[cohort].adaptation[1:]:
+            row = row_of(rows_in(table, study, cohort), model=model, adaptation=name)
+            if row is not None and number(row["c_harrell"]) is not None:
+                label = ADAPTATIONS[name][0]
+                parts.append(f"{_c(row)} ({label[:1].lower()}{label[1:]})")
+        if parts:
+            text = f"In {study.cohort_label(cohort)} under other adaptations the C-index is {listed(parts)}."
+            found.append(Statement("plain", text))
     return found
 
 

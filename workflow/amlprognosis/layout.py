@@ -29,6 +29,7 @@ BULK_TABLES = (
     "risk_table",
     "roc",
     "sample_size",
+    "seed_stability",
     "stability",
     "stability_summary",
     "validation",

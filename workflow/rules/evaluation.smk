@@ -47,7 +47,6 @@ rule leaderboard:
             labels={"table": "Leaderboard (cross-validated)"},
         ),
         stability=f"{TABLES}/stability.tsv",
-        stability_summary=f"{TABLES}/stability_summary.tsv",
         sample_size=report(
             f"{TABLES}/sample_size.tsv",
             caption="../report/table_sample_size.rst",
@@ -188,23 +187,62 @@ rule compare:
         "../scripts/compare.py"
 
 
+# The rows of the training cohort alone: no validation cohort can change them.
 rule controls:
     input:
         features=f"{RESULTS}/design/features.parquet",
         folds=f"{RESULTS}/design/folds.parquet",
         candidates=f"{RESULTS}/design/candidates.json",
     output:
-        controls=f"{TABLES}/controls.tsv",
-        summary=report(
-            f"{TABLES}/controls_summary.tsv",
-            caption="../report/table_controls.rst",
-            category="Trust",
-            labels={"table": "Negative controls"},
-        ),
+        controls=f"{RESULTS}/controls/training.parquet",
     log:
         f"{LOGS}/controls.log",
     benchmark:
         f"{BENCHMARKS}/controls.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory(2500),
+        runtime=minutes(60),
+    params:
+        settings=STUDY.fingerprint(
+            "seed",
+            "models.gene_index",
+            "evaluation.permutations",
+            "evaluation.random_sets",
+            "evaluation.control_repeats",
+        ),
+    message:
+        "Negative controls: permuted outcomes, random gene sets, the leaky recipe"
+    script:
+        "../scripts/controls.py"
+
+
+rule controls_validation:
+    input:
+        features=f"{RESULTS}/design/features.parquet",
+        platform=f"{RESULTS}/design/platform.json.gz",
+        candidates=f"{RESULTS}/design/candidates.json",
+        controls=f"{RESULTS}/controls/training.parquet",
+        validation=expand(f"{RESULTS}/cohorts/{{cohort}}.h5ad", cohort=STUDY.validation),
+    output:
+        controls=report(
+            f"{TABLES}/controls.tsv",
+            caption="../report/table_controls.rst",
+            category="Trust",
+            labels={"table": "Negative controls, each draw"},
+        ),
+        summary=report(
+            f"{TABLES}/controls_summary.tsv",
+            caption="../report/table_controls_summary.rst",
+            category="Trust",
+            labels={"table": "Negative controls"},
+        ),
+    log:
+        f"{LOGS}/controls_validation.log",
+    benchmark:
+        f"{BENCHMARKS}/controls_validation.tsv"
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -214,15 +252,54 @@ rule controls:
     params:
         settings=STUDY.fingerprint(
             "seed",
-            "crossvalidation",
+            "features",
             "models.gene_index",
-            "evaluation.permutations",
             "evaluation.random_sets",
+            *(f"cohorts.{cohort}.adaptation" for cohort in STUDY.validation),
         ),
     message:
-        "Negative controls: permuted outcomes, random gene sets, the leaky recipe"
+        "Random gene sets in the validation cohorts"
     script:
-        "../scripts/controls.py"
+        "../scripts/controls_validation.py"
+
+
+rule seed_stability:
+    input:
+        features=f"{RESULTS}/design/features.parquet",
+        candidates=f"{RESULTS}/design/candidates.json",
+        training=f"{RESULTS}/cohorts/{STUDY.training}.h5ad",
+        selected=SELECTED,
+    output:
+        seed_stability=report(
+            f"{TABLES}/seed_stability.tsv",
+            caption="../report/table_seed_stability.rst",
+            category="Trust",
+            labels={"table": "Other seeds"},
+        ),
+        stability_summary=report(
+            f"{TABLES}/stability_summary.tsv",
+            caption="../report/table_stability_summary.rst",
+            category="Trust",
+            labels={"table": "Stability of the selection"},
+        ),
+    log:
+        f"{LOGS}/seed_stability.log",
+    benchmark:
+        f"{BENCHMARKS}/seed_stability.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2500),
+        runtime=minutes(30),
+    params:
+        settings=STUDY.fingerprint(
+            "seed", "crossvalidation", "models.gene_index", "evaluation.seeds"
+        ),
+    message:
+        "Fit the gene index again with other seeds"
+    script:
+        "../scripts/seed_stability.py"
 
 
 rule notes:

@@ -1,18 +1,17 @@
-"""Negative controls of the gene index."""
+"""Negative controls of the gene index in the cross-validation of the training cohort."""
 
 import json
 from pathlib import Path
 
 import pandas as pd
 
-from amlprognosis.evaluation.controls import control_tables
+from amlprognosis.evaluation.controls import training_controls
 from amlprognosis.evaluation.inputs import read_features
 from amlprognosis.job import job
-from amlprognosis.tables import write_table
 
 with job(snakemake) as study:
     features, outcome = read_features(snakemake.input.features)
     candidates = json.loads(Path(snakemake.input.candidates).read_text())["genes"]
-    controls, summary = control_tables(study, features, outcome, pd.read_parquet(snakemake.input.folds), candidates)
-    write_table(controls, snakemake.output.controls)
-    write_table(summary, snakemake.output.summary)
+    folds = pd.read_parquet(snakemake.input.folds)
+    controls = training_controls(study, features, outcome, folds, candidates, snakemake.threads)
+    controls.to_parquet(snakemake.output.controls)

@@ -2,56 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from amlprognosis.evaluation.inputs import model_factory
-from amlprognosis.evaluation.leakage import leaky_c_index
-from amlprognosis.evaluation.nulls import permuted_outcome, procedure_c_index, random_gene_sets, summarize_controls
+from amlprognosis.evaluation.leakage import Recipe
+from amlprognosis.evaluation.nulls import (
+    INDEX,
+    Scored,
+    candidate_sets,
+    control_rows,
+    frozen_candidate_sets,
+    permuted_outcome,
+    random_gene_sets,
+    shuffled_order,
+)
+from amlprognosis.models.gene_index import PREFIX
+from amlprognosis.models.learners.base import run_threads
 from amlprognosis.study import Study
 
-INDEX = "gene_index"
+RECIPE_GENES = 50
+RECIPES = ("leaky_recipe", "honest_recipe")
 
 
-def control_tables(
-    study: Study, features: pd.DataFrame, outcome: pd.DataFrame, folds: pd.DataFrame, candidates: Sequence[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Negative controls of the gene index on the folds of the first repeat.
+def training_controls(
+    study: Study,
+    features: pd.DataFrame,
+    outcome: pd.DataFrame,
+    folds: pd.DataFrame,
+    candidates: Sequence[str],
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Negative controls in the cross-validation of the training cohort.
+
+    Parameters
+    ----------
+    study : Study
+    features, outcome : DataFrame, index = patient
+    folds : DataFrame
+        repeat, fold, patient; the first ``evaluation.control_repeats`` repeats are used, for the index, too.
+    candidates : sequence of str
+        Candidate genes of the index.
+    threads : int
+        They do not change the result.
 
     Returns
     -------
-    controls : DataFrame
-        control (permuted_outcome, random_gene_set, index, leaky_recipe, honest_recipe), draw, c_harrell, note.
-    summary : DataFrame
-        control, draws, mean, sd, low, high, observed (C of the index on the same folds), p (empirical).
+    DataFrame
+        control (index, permuted_outcome, random_gene_set, leaky_recipe, honest_recipe, leaky_recipe_permuted,
+        honest_recipe_permuted), cohort, draw, c_harrell, note.
     """
-    measured = [column.removeprefix("expression:") for column in features.columns if column.startswith("expression:")]
-    size = len(set(candidates) & set(measured))
+    judged, cohort = study.evaluation, study.training
+    repeats = sorted(int(repeat) for repeat in folds["repeat"].unique())[: judged.control_repeats]
+    folds = folds[folds["repeat"].isin(repeats)]
     make = model_factory(study, candidates)
-    expression = features[[f"expression:{gene}" for gene in sorted(set(measured))]]
-    first = folds[folds["repeat"] == 1]
-    observed, note = procedure_c_index(expression, outcome, first, make, INDEX, study.seed)
-    tables = [pd.DataFrame([{"control": "index", "draw": 0, "c_harrell": observed, "note": note}])]
-    if study.evaluation.permutations:
-        candidates_only = expression[[f"expression:{gene}" for gene in sorted(set(candidates) & set(measured))]]
-        draws = study.evaluation.permutations
-        tables.append(permuted_outcome(candidates_only, outcome, first, make, INDEX, draws, study.seed))
-    if study.evaluation.random_sets:
-
-        def make_with_genes(genes: Sequence[str], seed: int) -> object:
-            return model_factory(study, genes)(INDEX, seed)
-
-        tables.append(
-            random_gene_sets(
-                expression, outcome, first, make_with_genes, measured, size, study.evaluation.random_sets, study.seed
-            )
-        )
-    summary = summarize_controls(pd.concat(tables[1:], ignore_index=True), observed) if len(tables) > 1 else None
-    leaky = leaky_c_index(expression, outcome, first, genes=min(50, expression.notna().all().sum()))
-    recipes = leaky.assign(control=leaky["recipe"] + "_recipe", draw=0, note="")[
-        ["control", "draw", "c_harrell", "note"]
+    sets = _sets(study, features, candidates)
+    expression = _expression(features)
+    real, *random = candidate_sets(expression, outcome, folds, make, sets, study.seed, repeats, threads)
+    own = expression[[column for column in expression if column.removeprefix(PREFIX) in set(candidates)]]
+    permuted = permuted_outcome(own, outcome, folds, make, judged.permutations, study.seed, repeats, threads)
+    tables = [
+        control_rows("index", cohort, [real], 0),
+        control_rows("permuted_outcome", cohort, permuted),
+        control_rows("random_gene_set", cohort, random),
     ]
-    controls = pd.concat([*tables, recipes], ignore_index=True)
-    empty = pd.DataFrame(columns=["control", "draws", "mean", "sd", "low", "high", "observed", "p"])
-    return controls, empty if summary is None else summary
+    scored = _recipes(expression, outcome, folds, judged.permutations, study.seed, threads)
+    tables += [control_rows(name, cohort, scored[name][:1], 0) for name in RECIPES]
+    tables += [control_rows(f"{name}_permuted", cohort, scored[name][1:]) for name in RECIPES]
+    return pd.concat([table for table in tables if len(table)], ignore_index=True)
+
+
+def _sets(study: Study, features: pd.DataFrame, candidates: Sequence[str]) -> list[list[str]]:
+    """The measured candidates, then the random sets of their number."""
+    measured = [column.removeprefix(PREFIX) for column in _expression(features)]
+    own = sorted(set(candidates) & set(measured))
+    return [own, *random_gene_sets(measured, len(own), study.evaluation.random_sets, study.seed)]
+
+
+def _expression(features: pd.DataFrame) -> pd.DataFrame:
+    return features[[column for column in features.columns if column.startswith(PREFIX)]]
+
+
+def _recipes(
+    expression: pd.DataFrame, outcome: pd.DataFrame, folds: pd.DataFrame, draws: int, seed: int, threads: int
+) -> dict[str, list[Scored]]:
+    """C of the leaky and the honest recipe: on the outcomes as they are, then on permuted ones."""
+    usable = int((np.ptp(expression.to_numpy(float), axis=0) > 0).sum())
+    if usable < 2:
+        reason = f"{usable} genes vary and have no missing value: nothing to screen"
+        return {name: [(np.nan, reason)] for name in RECIPES}
+    recipe = Recipe(expression, outcome, min(RECIPE_GENES, usable), PREFIX)
+    orders = [None, *(shuffled_order(len(expression), seed, draw) for draw in range(1, draws + 1))]
+
+    def one(job: tuple[str, np.ndarray | None]) -> Scored:
+        return recipe.c_index(folds, job[0] == RECIPES[0], job[1]), ""
+
+    jobs = [(name, order) for name in RECIPES for order in orders]
+    found = run_threads(one, jobs, threads)
+    return {name: found[k * len(orders) : (k + 1) * len(orders)] for k, name in enumerate(RECIPES)}
+
+
+def validation_controls(
+    study: Study,
+    features: pd.DataFrame,
+    outcome: pd.DataFrame,
+    candidates: Sequence[str],
+    cohorts: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]],
+    threads: int = 1,
+) -> pd.DataFrame:
+    """C in each validation cohort of the frozen index, and of indices of random gene sets frozen in the same way.
+
+    Parameters
+    ----------
+    study : Study
+    features, outcome : DataFrame, index = patient
+        Training cohort.
+    candidates : sequence of str
+        Candidate genes of the index.
+    cohorts : mapping of cohort to (features, outcome)
+        Features under the cohort's main adaptation.
+    threads : int
+        They do not change the result.
+
+    Returns
+    -------
+    DataFrame
+        control (index, random_gene_set), cohort, draw, c_harrell, note.
+    """
+    sets = _sets(study, features, candidates)
+    make = model_factory(study, candidates)
+    limit = study.features.max_missing_share
+    found = frozen_candidate_sets(_expression(features), outcome, make, sets, study.seed, cohorts, limit, threads)
+    tables = []
+    for cohort, (real, *random) in found.items():
+        tables += [control_rows("index", cohort, [real], 0), control_rows("random_gene_set", cohort, random)]
+    tables = [table for table in tables if len(table)]
+    return pd.concat(tables, ignore_index=True) if tables else control_rows(INDEX, "", [])

@@ -10,8 +10,9 @@ import pandas as pd
 
 from amlprognosis.errors import InputError
 from amlprognosis.evaluation.crossvalidate import structured_outcome
-from amlprognosis.evaluation.metrics import blocked_concordance, sheet_from_predictions
+from amlprognosis.evaluation.fast_index import PairCount
 from amlprognosis.evaluation.survival import fit_cox
+from amlprognosis.models.sure_screen import SureScreen
 
 Procedure = Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame], pd.DataFrame]
 PLANTED = "expression:PLANTED_LEAK"
@@ -121,6 +122,84 @@ def _largest_change(a: pd.DataFrame, b: pd.DataFrame) -> float:
     return float((joined["risk_a"] - joined["risk_b"]).abs().max())
 
 
+class Recipe:
+    """A recipe of published scripts: screen the genes, keep the best, cross-validate a Cox model of them.
+
+    It keeps the ``genes`` columns with the smallest univariable Cox p and fits a ridge Cox model to them. The leaky
+    form screens once, on all patients, and cross-validates the model alone. Ambroise and McLachlan (2002) and Simon et
+    al. (2003) showed what that does to published classifiers; scripts that begin with "genes of prognostic value in
+    univariate Cox analysis" of the whole cohort, and split patients afterwards, do it still. The honest form repeats
+    the screen on the training part of each fold.
+
+    Parameters
+    ----------
+    features, outcome : DataFrame, index = patient
+    genes : int
+        Columns kept.
+    prefix : str
+        The columns of the screen; columns that are constant or have missing values are left out.
+    ridge : float
+        Penalty of the final model, ridge / 2 * sum of squared coefficients of standardized columns.
+
+    Attributes
+    ----------
+    patients : Index
+        Sorted.
+    values : ndarray (n, candidates)
+
+    Raises
+    ------
+    InputError
+        Fewer usable columns than ``genes``.
+
+    References
+    ----------
+    Ambroise and McLachlan, PNAS 2002;99:6562, doi:10.1073/pnas.102102699;
+    Simon, Radmacher, Dobbin and McShane, J Natl Cancer Inst 2003;95:14, doi:10.1093/jnci/95.1.14
+    """
+
+    def __init__(
+        self,
+        features: pd.DataFrame,
+        outcome: pd.DataFrame,
+        genes: int = 50,
+        prefix: str = "expression:",
+        ridge: float = 50.0,
+    ):
+        x = features[[c for c in features.columns if c.startswith(prefix)]].rename(index=str).sort_index()
+        values = x.to_numpy(float)
+        # A column with a missing value has a spread of NaN.
+        values = values[:, np.ptp(values, axis=0) > 0]
+        if values.shape[1] < genes:
+            raise InputError(f"{values.shape[1]} complete columns start with {prefix}; the recipe needs {genes}")
+        self.patients, self.values = x.index, values
+        self._y = structured_outcome(outcome.rename(index=str).loc[x.index])
+        self._genes, self._ridge = genes, ridge
+
+    def c_index(self, folds: pd.DataFrame, leaky: bool, order: np.ndarray | None = None) -> float:
+        """Cross-validated C over all repeats of ``folds`` (repeat, fold, patient).
+
+        ``order`` (n,) gives the patients other patients' features, as a permutation does.
+        """
+        values = self.values if order is None else self.values[order]
+        time, event = self._y["time"], self._y["event"]
+        on_all = self._best(values, np.ones(len(time), dtype=bool)) if leaky else None
+        count = PairCount()
+        for _, part in folds.groupby(["repeat", "fold"], sort=True):
+            held = self.patients.isin(part["patient"].astype(str))
+            chosen = self._best(values, ~held) if on_all is None else on_all
+            varying = chosen[np.ptp(values[np.ix_(~held, chosen)], axis=0) > 0]
+            fit = fit_cox(values[np.ix_(~held, varying)], time[~held], event[~held], ridge=self._ridge)
+            count.add(self._y[held], values[np.ix_(held, varying)] @ np.nan_to_num(fit.coef))
+        return count.index
+
+    def _best(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Columns with the smallest univariable Cox p, sorted by position."""
+        screen = SureScreen(values[rows], self._y["time"][rows], self._y["event"][rows], 0.05)
+        p = screen.p if (screen.p < 0.05).sum() >= self._genes else screen.complete()
+        return np.sort(np.argsort(p, kind="stable")[: self._genes])
+
+
 def leaky_c_index(
     features: pd.DataFrame,
     outcome: pd.DataFrame,
@@ -131,63 +210,19 @@ def leaky_c_index(
 ) -> pd.DataFrame:
     """What the leaky recipe would have claimed, beside the same recipe without the leak.
 
-    Recipe: keep the ``genes`` columns with the smallest univariable Cox p, fit a ridge Cox model to them,
-    cross-validate.
-    Leaky: the screen sees all patients and only the final Cox model is cross-validated, as in many published
-    scripts. Honest: the screen is repeated on the training part of each fold.
-
     Parameters
     ----------
-    features, outcome : DataFrame, index = patient
     folds : DataFrame
         repeat, fold, patient; all repeats are used.
-    genes : int
-    prefix : str
-        The columns of the screen; columns with missing values are left out.
-    ridge : float
-        Penalty of the final model, ridge / 2 * sum of squared coefficients of standardized columns.
+    features, outcome, genes, prefix, ridge
+        As for :class:`Recipe`.
 
     Returns
     -------
     DataFrame
         recipe ("leaky", "honest"), genes, patients, candidates, c_harrell.
     """
-    columns = [c for c in features.columns if c.startswith(prefix)]
-    x = features[columns].sort_index()
-    x.index = x.index.astype(str)
-    x = x.loc[:, x.notna().all() & (x.nunique() > 1)]
-    if x.shape[1] < genes:
-        raise InputError(f"{x.shape[1]} complete columns start with {prefix}; the recipe needs {genes}")
-    y = structured_outcome(outcome.rename(index=str).loc[x.index])
-    values = x.to_numpy(float)
-    on_all = _screen(values, y, genes)
-    rows: dict[str, list[pd.DataFrame]] = {"leaky": [], "honest": []}
-    for (repeat, fold), part in folds.groupby(["repeat", "fold"], sort=True):
-        held = x.index.isin(part["patient"].astype(str))
-        for recipe in rows:
-            chosen = on_all if recipe == "leaky" else _screen(values[~held], y[~held], genes)
-            varying = [c for c in chosen if np.ptp(values[~held, c]) > 0]
-            fit = fit_cox(values[np.ix_(~held, varying)], y["time"][~held], y["event"][~held], ridge=ridge)
-            risk = values[np.ix_(held, varying)] @ np.nan_to_num(fit.coef)
-            rows[recipe].append(pd.DataFrame({"repeat": repeat, "fold": fold, "patient": x.index[held], "risk": risk}))
-    found = []
-    for recipe, tables in rows.items():
-        sheet = sheet_from_predictions(pd.concat(tables, ignore_index=True), list(x.index))
-        found.append(
-            {
-                "recipe": recipe,
-                "genes": genes,
-                "patients": len(x),
-                "candidates": x.shape[1],
-                "c_harrell": blocked_concordance(y["time"], y["event"], sheet),
-            }
-        )
-    return pd.DataFrame(found)
-
-
-def _screen(values: np.ndarray, y: np.ndarray, genes: int) -> np.ndarray:
-    """Columns with the smallest univariable Cox p, sorted by position."""
-    from amlprognosis.models.cox_kernels import univariate_cox
-
-    p = univariate_cox(values, y["time"], y["event"]).p_screen
-    return np.sort(np.argsort(p, kind="stable")[:genes])
+    recipe = Recipe(features, outcome, genes, prefix, ridge)
+    n, candidates = recipe.values.shape
+    rows = [(name, genes, n, candidates, recipe.c_index(folds, name == "leaky")) for name in ("leaky", "honest")]
+    return pd.DataFrame(rows, columns=["recipe", "genes", "patients", "candidates", "c_harrell"])

@@ -10,54 +10,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from anndata import AnnData
+from card_world import GENES, evidence_of, files_below, study_of
+from card_world import make_cohort as cohort
 
+from amlprognosis.evaluation.cards import write_cards
 from amlprognosis.evaluation.crossvalidate import crossvalidate
 from amlprognosis.evaluation.design import Design, make_design
 from amlprognosis.evaluation.freeze import freeze
 from amlprognosis.evaluation.inputs import OUTCOME, model_factory
+from amlprognosis.evaluation.leaderboard import leaderboard
 from amlprognosis.signatures.gene_sets import GeneSet
-from amlprognosis.study import Study, load_study
+from amlprognosis.study import Study
 
-GENES = [f"GENE{number}" for number in range(40)]
 MODELS = ["gene_index", "age", "xgboost_cox"]
 Make = Callable[[Study, dict[str, AnnData], dict[str, GeneSet]], Design]
 
 
 @pytest.fixture
 def study() -> Study:
-    cohort = {
-        "source": {"type": "tables", "expression": "e", "scale": "log2", "clinical": "c", "clinical_id": "i"},
-        "clinical": {"os_time": {"column": "t", "unit": "days"}, "os_event": {"column": "e"}},
-    }
-    return load_study(
-        {
-            "study": "lock",
-            "title": "t",
-            "cohorts": {"T": {"role": "training", **cohort}, "V": {"role": "validation", **cohort}},
-            "crossvalidation": {"folds": 3, "repeats": 1},
-            "features": {"clinical": ["age"]},
-            "models": {"run": MODELS, "xgboost_cox": {"n_estimators": 20}},
-        }
-    )
-
-
-def cohort(seed: int, patients: int = 70) -> AnnData:
-    rng = np.random.default_rng(seed)
-    values = rng.normal(8, 2, (patients, len(GENES))).astype(np.float32)
-    hazard = 0.5 * (values[:, 0] - values[:, 1])
-    time = rng.exponential(900 * np.exp(-hazard)) + 1
-    obs = pd.DataFrame(
-        {"os_time": time, "os_event": rng.random(patients) < 0.7, "age": rng.normal(60, 12, patients)},
-        index=[f"P{seed}-{number}" for number in range(patients)],
-    )
-    return AnnData(X=values, obs=obs, var=pd.DataFrame(index=GENES))
+    return study_of(MODELS, xgboost_cox={"n_estimators": 20})
 
 
 def frozen_bytes(study: Study, validation: AnnData, folder: Path, make: Make) -> dict[str, bytes]:
-    """Every file of the models, and the out-of-fold predictions that the leaderboard is made of."""
+    """Every file of the models with their cards, and the out-of-fold predictions that the leaderboard is made of."""
     sets = {"set": GeneSet("set", "", tuple(GENES[:30]))}
     design = make(study, {"T": cohort(1), "V": validation}, sets)
     features, outcome = design.features.drop(columns=OUTCOME), design.features[OUTCOME]
@@ -65,8 +42,9 @@ def frozen_bytes(study: Study, validation: AnnData, folder: Path, make: Make) ->
     for name in MODELS:
         freeze(study, name, factory, features, outcome, folder / name)
     run = crossvalidate(features, outcome, design.folds, MODELS, factory, 1, [1, 3], study.seed)
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return files | {
+    board = leaderboard(run.predictions, outcome, [1, 3], n_boot=100)
+    write_cards(study, [folder / name for name in MODELS], evidence_of(study, cohort(1), features, board))
+    return files_below(folder) | {
         "predictions": run.predictions.to_csv().encode(),
         "candidates": json.dumps(design.candidates).encode(),
     }
@@ -75,6 +53,7 @@ def frozen_bytes(study: Study, validation: AnnData, folder: Path, make: Make) ->
 def test_another_validation_cohort_changes_no_model(study: Study, tmp_path: Path) -> None:
     one = frozen_bytes(study, cohort(2), tmp_path / "one", make_design)
     other = frozen_bytes(study, cohort(3, patients=50), tmp_path / "other", make_design)
+    assert {f"{name}/card.md" for name in MODELS} <= set(one)
     assert one == other
 
 

@@ -185,9 +185,14 @@ def test_thousand_replicates_of_500_patients_are_fast():
     time, event = outcome(500, 7)
     rng = np.random.default_rng(0)
     block = np.stack([rng.permutation(500) % 5 for _ in range(10)])
-    days = np.linspace(73, 5 * 365.25, 25)
-    sheet = Sheet(rng.normal(size=(10, 500)), block, rng.uniform(0.1, 0.9, (10, 500, 25)), days)
+    days = np.unique(np.r_[np.linspace(73, 5 * 365.25, 25), 3 * 365.25])
+    score = rng.normal(size=(10, 500))
+    survival = np.exp(-np.exp(0.5 * score)[:, :, None] * days / 900)
+    sheet = Sheet(score, block, survival, days, (score > 0).astype(int))
+    evaluate(sheet, Design(time, event, [1, 3, 5], 1, 1))  # compiles
     started = clock.perf_counter()
     result = evaluate(sheet, Design(time, event, [1, 3, 5], 1000, 1))
     assert clock.perf_counter() - started < 5.0
-    assert result.values["auc_5y"].shape == (1001,)
+    for name in ("auc_5y", "brier_5y", "calibration_slope", "ici", "d_calibration_p", "net_benefit"):
+        assert np.isfinite(result.values[name]).all()
+        assert result.values[name].shape == (1001,)

@@ -17,6 +17,9 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from amlprognosis.evaluation.metrics import Design as MetricsDesign
+from amlprognosis.evaluation.metrics import evaluate
+from amlprognosis.evaluation.sheets import Sheet
 from amlprognosis.models.base import as_outcome
 from amlprognosis.models.combination import Combination
 from amlprognosis.models.concordance import harrell_concordance
@@ -254,7 +257,54 @@ def nested(repeats: int, threads: int) -> Found:
     return Found([Row(what, seconds, "R recipe x 60 fits (PEERS.md)", 60 * R_GRID_SECONDS, "<= 20 min, < 2 GiB", met)])
 
 
+def metrics(repeats: int, threads: int) -> Found:
+    """1,000 bootstrap replicates of every metric of one model, 500 patients, 3 horizons."""
+    del threads
+    cohort = simulated(500, 10)
+    rows = []
+    for count, what in ((1, "validation"), (10, "10 repeats out of fold")):
+        sheet = _sheet(cohort, count)
+
+        def evaluated(sheet: Sheet = sheet) -> None:
+            evaluate(sheet, MetricsDesign(cohort.time, cohort.event, [1, 3, 5], 1000, 1))
+
+        with threadpool_limits(limits=1):
+            seconds = median_seconds(evaluated, repeats)
+        label = f"all metrics x 1,000 draws, 500 patients, {what}, 1 thread"
+        peer = ("scikit-survival, C, AUC and Brier alone", _sksurv_draws(cohort, sheet)) if count == 1 else ("", NAN)
+        rows.append(Row(label, seconds, *peer, "<= 10 s", seconds <= 10.0))
+    return Found(rows)
+
+
+def _sheet(cohort: Cohort, repeats: int) -> Sheet:
+    """Predictions of a noisy model on 26 times, in five folds when there are several repeats."""
+    rng = np.random.default_rng(2)
+    days = np.unique(np.concatenate([np.linspace(73, 5 * 365.25, 25), [3 * 365.25]]))
+    truth = cohort.x @ np.linspace(0.5, -0.5, 10)
+    score = truth + 0.3 * rng.normal(size=(repeats, len(truth)))
+    block = np.stack([rng.permutation(len(truth)) % (5 if repeats > 1 else 1) for _ in range(repeats)])
+    survival = np.exp(-np.exp(score)[:, :, None] * days / 500)
+    return Sheet(score, block, survival, days, (score > 0).astype(int))
+
+
+def _sksurv_draws(cohort: Cohort, sheet: Sheet, draws: int = 20) -> float:
+    """Seconds of scikit-survival's C, AUC and Brier at three horizons for 1,000 draws, from a few of them."""
+    from sksurv.metrics import brier_score, concordance_index_censored, cumulative_dynamic_auc
+
+    horizons = np.array([1, 3, 5]) * 365.25
+    at = [int(np.argmin(np.abs(sheet.times - day))) for day in horizons]
+    y, rng = as_outcome(cohort.time, cohort.event), np.random.default_rng(3)
+    started = clock.perf_counter()
+    for _ in range(draws):
+        own = rng.integers(0, len(y), len(y))
+        concordance_index_censored(y["event"][own], y["time"][own], sheet.score[0, own])
+        cumulative_dynamic_auc(y, y[own], sheet.score[0, own], horizons)
+        brier_score(y, y[own], sheet.survival[0, own][:, at], horizons)
+    return (clock.perf_counter() - started) * 1000 / draws
+
+
 CASES: dict[str, Callable[[int, int], Found]] = {
+    "metrics": metrics,
     "screen": screen,
     "forest": forest,
     "grid": grid,

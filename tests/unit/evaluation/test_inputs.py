@@ -41,8 +41,8 @@ def test_why_models_have_no_predictions(tmp_path: Path) -> None:
         write_table(pd.DataFrame(found, columns=columns), tmp_path / f"{cohort}.tsv")
         notes.append(tmp_path / f"{cohort}.tsv")
     assert read_refusals(study, paths, notes) == {
-        "B": {"lsc17": "not fitted: 2 of 17 genes", "age": "not applied: 1 of 1 features have no value"},
-        "C": {"lsc17": "not fitted: 2 of 17 genes"},
+        "B": {"lsc17": "2 of 17 genes", "age": "1 of 1 features have no value"},
+        "C": {"lsc17": "2 of 17 genes"},
     }
     assert read_refusals(study_of({}), paths, []) == {}
 

@@ -38,7 +38,7 @@ def test_c_is_pooled_on_the_logit_scale_by_the_delta_method() -> None:
     assert (found["tau2"], found["q"]) == pytest.approx((expected.tau2, expected.q))
     assert found["method"] == f"{METHOD} (logit scale)"
     assert found["cohorts"] == 3
-    assert found["note"] == "3 cohorts: heterogeneity and the prediction interval are hardly known"
+    assert found["note"] == "3 cohorts: intervals rest on 2 degrees of freedom, heterogeneity is hardly known"
     ratio = summarize({"A": replicates(1.2, 0.1), "B": replicates(0.8, 0.1)}, LOG)
     assert ratio["low"] > 0
     assert ratio["estimate"] == pytest.approx(np.sqrt(1.2 * 0.8), rel=0.05)
@@ -54,7 +54,7 @@ def test_cohorts_that_cannot_be_pooled_are_named() -> None:
     )
     assert found["cohorts"] == 2
     assert found["note"] == (
-        "2 cohorts: heterogeneity and the prediction interval are hardly known; B left out: no value; "
+        "2 cohorts: intervals rest on 1 degree of freedom, heterogeneity is hardly known; B left out: no value; "
         "C left out: its bootstrap has no variance; D left out: 1 has no logit"
     )
     alone = summarize({"A": replicates(0.7, 0.02), "B": nothing}, LOGIT)

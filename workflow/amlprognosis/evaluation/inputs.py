@@ -76,11 +76,11 @@ def read_refusals(study: Study, models: Iterable[str | Path], notes: Iterable[st
     """
     folders = [Path(path).parent for path in models]
     unfitted = {study.model_of_folder(folder.name): read_frozen(folder).get("refused") for folder in folders}
-    why = {name: f"not fitted: {reason}" for name, reason in unfitted.items() if reason}
-    found = {cohort: dict(why) for cohort in study.validation}
+    found = {cohort: {name: str(why) for name, why in unfitted.items() if why} for cohort in study.validation}
     for row in (row for path in notes for row in read_table(path).itertuples()):
         if str(row.note).startswith(NOT_APPLIED):
-            found[str(row.source).removeprefix("validation: ")].setdefault(str(row.item), str(row.note))
+            reasons = found[str(row.source).removeprefix("validation: ")]
+            reasons.setdefault(str(row.item), str(row.note).removeprefix(NOT_APPLIED))
     return found
 
 

@@ -200,7 +200,9 @@ def summarize(replicates: Mapping[str, np.ndarray], scale: Scale) -> dict[str, o
         numbers |= {"tau2": found.tau2, "i2": found.i2, "q": found.q, "q_p": found.q_p}
         method = f"{METHOD} ({scale.name} scale)" if scale.name else METHOD
         if len(kept) < FEW:
-            notes = [f"{len(kept)} cohorts: heterogeneity and the prediction interval are hardly known", *notes]
+            freedom = "1 degree" if len(kept) == 2 else f"{len(kept) - 1} degrees"
+            few = f"{len(kept)} cohorts: intervals rest on {freedom} of freedom, heterogeneity is hardly known"
+            notes = [few, *notes]
     return {"cohorts": len(kept), **numbers, "method": method, "note": "; ".join(notes)}
 
 

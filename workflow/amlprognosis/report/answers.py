@@ -8,7 +8,6 @@ from typing import Any
 from amlprognosis.report.chosen import COMBINED, clinical_rivals, main_model, published
 from amlprognosis.report.control_figures import draws
 from amlprognosis.report.decision_figures import treat_all
-from amlprognosis.report.evidence_figures import i2_text
 from amlprognosis.report.reading import row_of, rows_in, signed, why_not
 from amlprognosis.report.theme import (
     Tables,
@@ -169,7 +168,7 @@ def _summary(row: Any, digits: int) -> str:
     if None not in ends:
         text += f"; a new cohort {fixed(ends[0], digits)} to {fixed(ends[1], digits)}"
     if number(row.get("i2")) is not None:
-        text += f"; I² {i2_text(row['i2'])}"
+        text += f"; I² {percent(row['i2'])}"
     return text
 
 

@@ -133,8 +133,8 @@ TABLE_CAPTIONS: dict[str, str] = {
     "predictions": "Out-of-fold and validation predictions per patient: risk, survival at each horizon, risk group.",
     "controls": "C-index of each draw of each negative control and cohort: permuted outcomes and random gene sets "
     "through the whole procedure, and the leaky recipe beside the honest one.",
-    "controls_summary": "Mean and interval of each negative control by cohort, and the empirical p-value of the gene "
-    "index.",
+    "controls_summary": "Mean and interval of each negative control by cohort, beside what was observed (the gene "
+    "index, or the recipe on the real outcomes) and its empirical p-value.",
     "hazard_ratios": "Hazard ratios with 95% intervals from univariable and multivariable Cox models.",
     "stability": "How often each feature was selected over folds and repeats.",
     "stability_summary": "Nogueira's stability index of the selection, over folds and over seeds, with its interval.",

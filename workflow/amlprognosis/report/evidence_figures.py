@@ -175,17 +175,11 @@ def _pooled_item(row: Any, digits: int) -> dict[str, Any]:
     if None not in wide:
         parts.append(f"a new cohort: {fixed(wide[0], digits)} to {fixed(wide[1], digits)}")
     if number(row.get("i2")) is not None:
-        parts.append(f"I² {i2_text(row['i2'])}")
+        parts.append(f"I² {percent(row['i2'])}")
     return {
         "estimate": value, "low": low, "high": high, "text": text, "symbol": "diamond", "wide_low": wide[0],
         "wide_high": wide[1], "detail": ", ".join(parts) or "heterogeneity not estimated",
     }  # fmt: skip
-
-
-def i2_text(value: Any) -> str:
-    """I² as a percentage, whether the table holds a share or a percentage."""
-    found = number(value)
-    return "–" if found is None else f"{found if found > 1 else 100 * found:.0f}%"
 
 
 def figure_adaptations(tables: Tables, study: Study) -> Panel:

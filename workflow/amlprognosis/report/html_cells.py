@@ -55,7 +55,7 @@ class PageTable:
     def cards(self) -> bool:
         """Whether a phone shows each row as a card: few columns, of which the last would be off the screen."""
         long = any(len(cell.text) > 28 and " " in cell.text for row in self.rows for cell in row)
-        return len(self.headings) in (5, 6, 7) or (long and len(self.headings) in (3, 4))
+        return len(self.headings) in (5, 6, 7, 8) or (long and len(self.headings) in (3, 4))
 
 
 Column = tuple[str, bool, Callable[[Any], Cell]]

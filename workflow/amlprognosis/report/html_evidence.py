@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from amlprognosis.report.chosen import decision_models
-from amlprognosis.report.evidence_figures import i2_text, measures
+from amlprognosis.report.evidence_figures import measures
 from amlprognosis.report.html_cells import (
     Cell,
     Column,
@@ -36,7 +36,6 @@ CONTROLS = {
     "leaky_recipe_permuted": "Leaky recipe, permuted outcomes",
     "honest_recipe_permuted": "Honest recipe, permuted outcomes",
 }
-TESTED = {"permuted_outcome", "random_gene_set"}
 SHOWN_THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(1, 10))
 
 
@@ -132,7 +131,7 @@ def meta_analysis(tables: Tables, study: Study) -> PageTable | None:
         ("Cohorts", True, lambda row: count_cell(row.get("cohorts"))),
         ("Pooled (95% interval)", True, _spread("estimate", "low", "high", 3)),
         ("Interval for a new cohort", True, _prediction),
-        ("I²", True, lambda row: Cell(i2_text(row.get("i2")), number_cell(row.get("i2")).value)),
+        ("I²", True, lambda row: Cell(percent(row.get("i2")), number_cell(row.get("i2")).value)),
         ("τ²", True, lambda row: number_cell(row.get("tau2"), 4)),
         ("p of heterogeneity", True, lambda row: p_cell({"p": row.get("q_p")})),
         *_note(table),
@@ -187,7 +186,7 @@ def d_calibration(tables: Tables, study: Study) -> PageTable | None:
 
 
 def controls(tables: Tables, study: Study) -> PageTable | None:
-    """Negative controls by cohort, with the interval of the draws in one cell."""
+    """Negative controls by cohort beside what was observed: the C of the index, or of the recipe on real outcomes."""
     table = tables.get("controls_summary")
     if table is None:
         return None
@@ -198,14 +197,10 @@ def controls(tables: Tables, study: Study) -> PageTable | None:
         ("Control", False, lambda row: text_cell(CONTROLS.get(str(row["control"]), str(row["control"])))),
         ("Draws", True, lambda row: count_cell(row.get("draws"))),
         ("C (range of 95% of draws)", True, _spread("mean", "low", "high", 2)),
-        ("C of the index", True, lambda row: _tested(row, number_cell(row.get("observed")))),
-        ("Empirical p", True, lambda row: _tested(row, p_cell(row))),
+        ("Observed C", True, lambda row: number_cell(row.get("observed"))),
+        ("Empirical p", True, p_cell),
     ]
     return page_table("controls_summary", table, columns)
-
-
-def _tested(row: Any, cell: Cell) -> Cell:
-    return cell if row["control"] in TESTED else Cell("–")
 
 
 def stability(tables: Tables) -> PageTable | None:

@@ -329,7 +329,9 @@ def sample_size(tables: Tables) -> PageTable | None:
         ("Deaths", True, lambda row: count_cell(row.get("events"))),
         ("Candidate parameters", True, lambda row: count_cell(row.get("candidate_parameters"))),
         ("Deaths per parameter", True, lambda row: number_cell(row.get("events_per_parameter"), 2)),
+        ("Expected shrinkage", True, lambda row: number_cell(row.get("expected_shrinkage"), 2)),
         ("Riley minimum n", True, lambda row: count_cell(row.get("riley_minimum_n"))),
+        ("Decided by", False, lambda row: text_cell(row.get("riley_criterion") or "")),
         ("Verdict", False, verdict),
     ]
     return page_table("sample_size", table, columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from amlprognosis.report.methods_evidence import comparison_methods, control_methods, performance_methods
 from amlprognosis.report.reading import row_of
 from amlprognosis.report.theme import Tables, number, years_text
 from amlprognosis.report.wording import listed, noun, people
@@ -84,7 +85,7 @@ ADAPTATION_WORDS = {
 
 def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]:
     """Methods paragraphs, filled from the study, ready to paste."""
-    settings, cv, ev = study.models, study.crossvalidation, study.evaluation
+    settings = study.models
     row = row_of(tables.get("cohorts"), cohort=study.training)
     size = people(row) if row is not None else ""
     ran = [m for m in study.models.run]
@@ -144,31 +145,7 @@ def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]
     compared = [noun(m) for m in comparators_among(ran)]
     if compared:
         parts.append(f"Comparators were {listed(compared)}.")
-    horizons = listed([years_text(h) for h in sorted(ev.horizons_years)])
-    judged = (
-        f"Performance was estimated by {cv.repeats} × {cv.folds}-fold cross-validation stratified by event, "
-        f"with screening, filters, scaling, imputation, selection, tuning and cut-points repeated inside each "
-        f"training part. Normalisation of the matrix (its reference profile, quantiles and filters of unmeasured or "
-        f"unexpressed genes) looked at the whole training cohort, never at outcomes. Reported "
-        f"are Harrell's and Uno's C, cumulative/dynamic AUC and Brier score at {horizons} (inverse probability "
-        f"of censoring "
-        f"weighting), the integrated Brier score, and calibration at {years_text(ev.main_horizon_years)}, with "
-        f"95% percentile "
-        f"intervals from {ev.bootstrap:,} bootstrap samples of patients, paired for differences between models. "
-        f"Risk groups were "
-        f"split at the median risk of the training patients. Negative controls passed {ev.permutations} "
-        f"permuted outcomes and "
-        f"{ev.random_sets} random gene sets of the same size through the whole index procedure."
-    )
-    locked = []
-    for cohort in study.validation:
-        main, *others = [ADAPTATION_WORDS[name] for name in study.cohorts[cohort].adaptation]
-        more = f"; for comparison also with {listed(others)}" if others else ""
-        locked.append(f"{study.cohort_label(cohort)} ({main}{more})")
-    if locked:
-        judged += (
-            f" The final models, refitted on all training patients and frozen, were applied once to {listed(locked)}."
-        )
+    judged = " ".join(filter(None, (comparison_methods(study), control_methods(study))))
     for atlas, chosen in study.atlases.items():
         q = chosen.quality
         judged += (
@@ -182,7 +159,7 @@ def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]
         )
     versions = ", ".join(f"{name} {version}" for name, version in software.items())
     judged += f" Seed {study.seed}." + (f" Software: {versions}." if versions else "")
-    return [first, " ".join(parts), judged]
+    return [first, " ".join(parts), performance_methods(study), judged]
 
 
 def _expression(study: Study) -> str:

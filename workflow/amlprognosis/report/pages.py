@@ -6,19 +6,19 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 import amlprognosis
 from amlprognosis.errors import InputError
 from amlprognosis.report import html_evidence as evidence
+from amlprognosis.report import html_reporting as reporting
 from amlprognosis.report import html_tables as tabular
 from amlprognosis.report.answers import columns, questions
 from amlprognosis.report.chosen import reported_models
+from amlprognosis.report.citations import CITATIONS
 from amlprognosis.report.context import default_context
 from amlprognosis.report.figures import (
     VEGALITE_VERSION,
@@ -29,26 +29,12 @@ from amlprognosis.report.figures import (
 )
 from amlprognosis.report.methods import limits, methods
 from amlprognosis.report.rulegraph import rule_graph_svg
+from amlprognosis.report.templating import template, template_text
 from amlprognosis.report.theme import Tables, number
 from amlprognosis.report.wording import verdict
 from amlprognosis.study import BEST_OF_GRID, Study, model_label
 
 MAX_BYTES = 12 * 1024 * 1024
-CITATIONS: tuple[tuple[str, str, str], ...] = (
-    ("Okabe-Ito palette", "Wong, Nat Methods 2011;8:441", "10.1038/nmeth.1618"),
-    ("Uno's C", "Uno et al., Stat Med 2011;30:1105", "10.1002/sim.4154"),
-    ("Time-dependent AUC", "Uno et al., JASA 2007;102:527", "10.1198/016214507000000149"),
-    ("Brier score with censoring", "Graf et al., Stat Med 1999;18:2529",
-     "10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5"),
-    ("Random gene sets as a control", "Venet et al., PLoS Comput Biol 2011;7:e1002240", "10.1371/journal.pcbi.1002240"),
-    ("Stability of selection", "Nogueira et al., JMLR 2018;18(174)", ""),
-    ("Minimum sample size", "Riley et al., Stat Med 2019;38:1276", "10.1002/sim.7992"),
-    ("scikit-survival", "Pölsterl, JMLR 2020;21(212)", ""),
-    ("XGBoost", "Chen and Guestrin, KDD 2016", "10.1145/2939672.2939785"),
-    ("scanpy", "Wolf et al., Genome Biol 2018;19:15", "10.1186/s13059-017-1382-0"),
-    ("Snakemake", "Mölder et al., F1000Research 2021;10:33", "10.12688/f1000research.29032.2"),
-    ("Vega-Lite", "Satyanarayan et al., IEEE TVCG 2017;23:341", "10.1109/TVCG.2016.2599030"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,17 +97,10 @@ def render_report(study: Study, folder: Path, context: Mapping[str, Any]) -> str
     figures = {name: _figure(figure, folder, tables) for name, figure in figures_of(study).items()}
     software = {str(k): str(v) for k, v in dict(context.get("software", {})).items()}
     models = reported_models(study)
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_template),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     library = vl_convert.javascript_bundle(vl_version=VEGALITE_VERSION)  # type: ignore[call-arg] # stub: no default
     # Wrapped, so that the library's many top-level names stay out of the page.
     bundle = "(function(){" + library + "\n})();"
-    text = environment.get_template("report.html.j2").render(
+    text = template("report.html.j2").render(
         study=study,
         version=amlprognosis.__version__,
         verdict=verdict(study, tables),
@@ -133,6 +112,7 @@ def render_report(study: Study, folder: Path, context: Mapping[str, Any]) -> str
         models=models,
         model_labels={name: model_label(name) for name in (*study.models.run, BEST_OF_GRID)},
         tables=_page_tables(study, tables),
+        checklist=reporting.checklist_counts(tables),
         software=sorted(software.items(), key=lambda item: item[0].lower()),
         command=str(context.get("command", "")),
         generated=str(context.get("generated", "")),
@@ -144,15 +124,11 @@ def render_report(study: Study, folder: Path, context: Mapping[str, Any]) -> str
         checksums=_checksums(folder / "tables"),
         benchmarks=_benchmarks(folder / "benchmarks"),
         rule_graph=rule_graph_svg([(str(a), str(b)) for a, b in context.get("edges", [])]),
-        style=_template("report.css"),
-        script=_template("report.js"),
+        style=template_text("report.css"),
+        script=template_text("report.js"),
         bundle=bundle.replace("</script", "<\\/script"),
     )
     return text if text.endswith("\n") else text + "\n"
-
-
-def _template(name: str) -> str:
-    return files("amlprognosis.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _figure(figure: FigureSpec, folder: Path, tables: Tables) -> PageFigure:
@@ -210,6 +186,9 @@ def _page_tables(study: Study, tables: Tables) -> dict[str, tabular.PageTable | 
         "risk_groups": tabular.generic(tables, "risk_groups", study),
         "notes": tabular.notes(tables, study),
         "sample_size": tabular.sample_size(tables),
+        "risk_domains": reporting.risk_domains(tables),
+        "risk_signals": reporting.risk_signals(tables),
+        "subgroups": reporting.subgroups(tables, study),
         "planted_summary": tabular.generic(tables, "planted_summary", study),
         "planted": tabular.generic(tables, "planted", study),
     }

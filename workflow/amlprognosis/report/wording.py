@@ -10,7 +10,7 @@ from amlprognosis.report.answers import LITTLE, MARKS, POOLED, Question, perform
 from amlprognosis.report.cell_figures import contrast_note
 from amlprognosis.report.chosen import main_model
 from amlprognosis.report.control_figures import draws
-from amlprognosis.report.evidence_figures import ADAPTATIONS, i2_text
+from amlprognosis.report.evidence_figures import ADAPTATIONS
 from amlprognosis.report.grid_figures import rank_correlation, summary_row
 from amlprognosis.report.reading import row_of, rows_in, signed, training_rows, why_not, without_members
 from amlprognosis.report.theme import Tables, fixed, interval, number, percent, years_text
@@ -146,7 +146,7 @@ def _validated(study: Study, tables: Tables, model: str) -> list[Statement]:
             )
             ends = [number(pooled.get(f"prediction_{end}")) for end in ("low", "high")]
             if None not in ends:
-                text += f"; a new cohort may show {fixed(ends[0])} to {fixed(ends[1])} (I² {i2_text(pooled.get('i2'))})"
+                text += f"; a new cohort may show {fixed(ends[0])} to {fixed(ends[1])} (I² {percent(pooled.get('i2'))})"
             text += "."
         found.append(Statement(_worst([level for level, _ in worked]), text))
     if failed:

@@ -21,6 +21,7 @@ from amlprognosis.evaluation.design import Design, make_design
 from amlprognosis.evaluation.freeze import freeze
 from amlprognosis.evaluation.inputs import OUTCOME, model_factory
 from amlprognosis.evaluation.leaderboard import leaderboard
+from amlprognosis.normalize.platform import learn_platform, write_platform
 from amlprognosis.signatures.gene_sets import GeneSet
 from amlprognosis.study import Study
 
@@ -39,8 +40,9 @@ def frozen_bytes(study: Study, validation: AnnData, folder: Path, make: Make) ->
     design = make(study, {"T": cohort(1), "V": validation}, sets)
     features, outcome = design.features.drop(columns=OUTCOME), design.features[OUTCOME]
     factory = model_factory(study, design.candidates["genes"])
+    write_platform(learn_platform(features), folder / "platform.json.gz")
     for name in MODELS:
-        freeze(study, name, factory, features, outcome, folder / name)
+        freeze(study, name, factory, features, outcome, folder / name, platform=folder / "platform.json.gz")
     run = crossvalidate(features, outcome, design.folds, MODELS, factory, 1, [1, 3], study.seed)
     board = leaderboard(run.predictions, outcome, [1, 3], n_boot=100)
     write_cards(study, [folder / name for name in MODELS], evidence_of(study, cohort(1), features, board))
@@ -53,7 +55,7 @@ def frozen_bytes(study: Study, validation: AnnData, folder: Path, make: Make) ->
 def test_another_validation_cohort_changes_no_model(study: Study, tmp_path: Path) -> None:
     one = frozen_bytes(study, cohort(2), tmp_path / "one", make_design)
     other = frozen_bytes(study, cohort(3, patients=50), tmp_path / "other", make_design)
-    assert {f"{name}/card.md" for name in MODELS} <= set(one)
+    assert {f"{name}/card.md" for name in MODELS} | {"gene_index/platform.json.gz"} <= set(one)
     assert one == other
 
 

@@ -157,12 +157,10 @@ class _Reader:
             self.notes += notes
         elif tables.expression is not None:
             self.notes.append(f"{tables.expression}: no model reads expression; not looked at")
-        blocks = [block for block in (self._clinical(needed), self._mutations(needed)) if block is not None]
-        order = self.matrix.index if self.matrix is not None else blocks[0].index if blocks else None
-        if order is None:
+        self.patients = None if self.matrix is None else _named(self.matrix.index)
+        self.rest = [block for block in (self._clinical(needed), self._mutations(needed)) if block is not None]
+        if self.patients is None:
             raise InputError("there are no patients: give --expression, --clinical or --mutations")
-        self.patients = pd.Index([str(name) for name in order], name="patient", dtype=object)
-        self.rest = pd.concat([self._matched(block) for block in blocks], axis=1) if blocks else None
         self._made: dict[int, Patients] = {}
 
     def _clinical(self, needed: list[str]) -> pd.DataFrame | None:
@@ -172,18 +170,20 @@ class _Reader:
         wanted = {_SOURCE_OF.get(name, name) for name in names}
         obs, notes = read_patient_clinical(self.tables.clinical, wanted)
         self.notes += notes
-        return clinical_columns(obs, obs.columns)
+        return self._matched(clinical_columns(obs, obs.columns), self.tables.clinical)
 
     def _mutations(self, needed: list[str]) -> pd.DataFrame | None:
         if self.tables.mutations is None:
             return None
         genes = [column.removeprefix("mutation:") for column in needed if column.startswith("mutation:")]
-        patients = list(self.matrix.index) if self.matrix is not None else None
-        return read_patient_mutations(self.tables.mutations, genes, patients)
+        patients = list(self.patients) if self.patients is not None else None
+        return self._matched(read_patient_mutations(self.tables.mutations, genes, patients), self.tables.mutations)
 
-    def _matched(self, block: pd.DataFrame) -> pd.DataFrame:
-        path = self.tables.clinical if any(c.startswith("clinical:") for c in block) else self.tables.mutations
-        block = block.set_axis(block.index.astype(str), axis=0)
+    def _matched(self, block: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+        """Rows of the patients to score; the first table that is read says who they are."""
+        block = block.set_axis(_named(block.index), axis=0)
+        if self.patients is None:
+            self.patients = block.index
         lacking = [name for name in self.patients if name not in set(block.index)]
         if len(lacking) == len(self.patients):
             raise InputError(
@@ -202,11 +202,15 @@ class _Reader:
         return self._made[id(platform)]
 
     def _features(self, platform: PlatformReference | None) -> pd.DataFrame:
-        blocks = [] if self.rest is None else [self.rest]
+        blocks = [*self.rest]
         if platform is not None and self.matrix is not None:
             units = training_units(self.matrix, self.tables.scale, platform, str(self.tables.expression))
             blocks.insert(0, units.set_axis(self.patients, axis=0))
         return pd.concat(blocks, axis=1) if blocks else pd.DataFrame(index=self.patients)
+
+
+def _named(names: pd.Index) -> pd.Index:
+    return pd.Index([str(name) for name in names], name="patient", dtype=object)
 
 
 def _not_given(frozen: FrozenModel, tables: Tables) -> str:

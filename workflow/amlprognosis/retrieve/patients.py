@@ -107,7 +107,9 @@ def training_units(matrix: pd.DataFrame, scale: str, platform: PlatformReference
         Values that cannot be of this scale, or counts for a model that was not trained on counts.
     """
     values = matrix.to_numpy(dtype=float)
-    top = np.nanmax(values, initial=-np.inf)
+    if np.isnan(values).all():
+        raise InputError(f"{origin}: not a single value in it")
+    top = float(np.nanmax(values))
     if scale == "log2" and top > LARGEST_LOG2:
         raise InputError(
             f"{origin}: the largest value is {top:.6g}: these are counts or linear values, not log2; use --scale "

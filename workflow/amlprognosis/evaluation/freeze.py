@@ -17,8 +17,8 @@ from amlprognosis.models.concordance import harrell_concordance
 from amlprognosis.models.learners.base import run_threads
 from amlprognosis.models.workbench import Workbench
 from amlprognosis.normalize.platform import ADAPTATIONS, EXPRESSION, read_platform
-from amlprognosis.study import COMPARATORS, Study, model_slug
-from amlprognosis.study.names import horizon_model, is_grid
+from amlprognosis.study import Study, model_slug
+from amlprognosis.study.names import is_grid, may_be_refused
 
 
 def freeze(
@@ -76,7 +76,7 @@ def freeze(
     try:
         model = make(name, derive_seed(study.seed, name, 0, 0)).fit(features, structured_outcome(outcome), **shared)
     except InputError as error:
-        if name not in COMPARATORS and not is_grid(name) and horizon_model(name) is None:
+        if not may_be_refused(name):
             raise
         (directory / "model.json").write_text(
             json.dumps({"refused": str(error), "metadata": metadata}, indent=1, sort_keys=True) + "\n", encoding="utf-8"

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from amlprognosis.report.checklist import checklist_table
+from amlprognosis.report.risk_of_bias import risk_of_bias_table
+from amlprognosis.report.theme import Tables
 from amlprognosis.study import COMPARATORS, Study, load_study
 from amlprognosis.tables import write_table
 
@@ -75,6 +78,8 @@ def make_study(**changes: Any) -> Study:
                 "clinical": clinical,
             },
         },
+        # Two of them: every further model draws three figures per cohort.
+        "evaluation": {"report_models": ["gene_index", "clinical"]},
         "atlases": {"marrow": {"label": "Simulated marrow", "accession": "GSE2", "samples": ["AML1-D0", "BM1"]}},
     }  # fmt: skip
     return load_study({**content, **changes})
@@ -221,7 +226,22 @@ def make_tables(study: Study, seed: int = 3) -> dict[str, pd.DataFrame]:
         tables["planted_summary"] = pd.DataFrame(
             [{"measure": "enrichment odds ratio", "value": 9.4}, {"measure": "Fisher p", "value": 0.00002}]
         )
+    _reporting(tables, study)
     return tables
+
+
+def _reporting(tables: dict[str, pd.DataFrame], study: Study) -> None:
+    rows = [
+        {"cohort": c, "adaptation": "", "model": model, "subgroup": subgroup, "level": level, "patients": 80,
+         "events": 40, "c_harrell": CENTERS[model], "c_harrell_low": CENTERS[model] - 0.08,
+         "c_harrell_high": CENTERS[model] + 0.08, "oe": 1.02, "oe_low": 0.8, "oe_high": 1.3, "note": ""}
+        for c in study.cohorts
+        for model in study.evaluation.report_models
+        for subgroup, level in (("all", "all"), ("age", "below 60"), ("age", "60 and above"), ("sex", "female"))
+    ]  # fmt: skip
+    tables["subgroups"] = pd.DataFrame(rows)
+    tables["risk_of_bias"] = risk_of_bias_table(study, Tables(tables, study))
+    tables["tripod_ai"] = checklist_table(study, Tables(tables, study))
 
 
 def _evidence(tables: dict[str, pd.DataFrame], study: Study, rng: np.random.Generator) -> None:

@@ -22,19 +22,19 @@ from amlprognosis.study.reporting import TRIPOD_ITEMS
 FOR_AUTHORS = {"3c", "5b", "6a", "17", "18a", "18b", "18c", "18d", "19"}
 
 
-def filled(study: Study, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    return checklist_table(study, Tables(tables, study)).set_index("item")
+def filled(real: Study, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    return checklist_table(real, Tables(tables, real)).set_index("item")
 
 
 @pytest.fixture(scope="module")
-def study() -> Study:
+def real() -> Study:
     return make_study(simulate=None)
 
 
 @pytest.fixture(scope="module")
-def tables(study: Study) -> dict[str, pd.DataFrame]:
-    made = make_tables(study)
-    made["risk_of_bias"] = risk_of_bias_table(study, Tables(made, study))
+def tables(real: Study) -> dict[str, pd.DataFrame]:
+    made = make_tables(real)
+    made["risk_of_bias"] = risk_of_bias_table(real, Tables(made, real))
     made["subgroups"] = pd.DataFrame(
         {
             "cohort": "train",
@@ -51,8 +51,8 @@ def test_every_item_has_an_answer_function() -> None:
     assert tuple(ANSWERS) == TRIPOD_ITEMS == tuple(items()["item"])
 
 
-def test_every_item_is_answered(study: Study, tables: dict[str, pd.DataFrame]) -> None:
-    table = filled(study, tables)
+def test_every_item_is_answered(real: Study, tables: dict[str, pd.DataFrame]) -> None:
+    table = filled(real, tables)
     assert len(table) == 52
     assert set(table["status"]) == set(STATUSES)
     assert set(table.index[table["status"] == OPEN]) == FOR_AUTHORS
@@ -62,8 +62,8 @@ def test_every_item_is_answered(study: Study, tables: dict[str, pd.DataFrame]) -
     assert not table["answer"].str.contains(r"\bnan\b|\bNone\b|–\.|: ;|\.\.").any()
 
 
-def test_answers_hold_the_numbers_of_the_run(study: Study, tables: dict[str, pd.DataFrame]) -> None:
-    said = filled(study, tables)["answer"]
+def test_answers_hold_the_numbers_of_the_run(real: Study, tables: dict[str, pd.DataFrame]) -> None:
+    said = filled(real, tables)["answer"]
     row = tables["leaderboard"].set_index("model").loc["gene_index"]
     assert f"C {row['c_harrell']:.2f} ({row['c_harrell_low']:.2f}" in said["23a"]
     assert "Over 2 subgroups C lies between 0.58 (age 60 and above) and 0.71 (age below 60)" in said["23a"]
@@ -77,10 +77,10 @@ def test_answers_hold_the_numbers_of_the_run(study: Study, tables: dict[str, pd.
     assert "seed 1" in said["18f"]
 
 
-def test_only_places_that_exist_are_named(study: Study, tables: dict[str, pd.DataFrame]) -> None:
+def test_only_places_that_exist_are_named(real: Study, tables: dict[str, pd.DataFrame]) -> None:
     without = {name: table for name, table in tables.items() if name != "subgroups"}
-    assert "tables/subgroups.tsv" in filled(study, tables).loc["23a", "where"]
-    assert "tables/subgroups.tsv" not in filled(study, without).loc["23a", "where"]
+    assert "tables/subgroups.tsv" in filled(real, tables).loc["23a", "where"]
+    assert "tables/subgroups.tsv" not in filled(real, without).loc["23a", "where"]
 
 
 def test_authors_answers_close_items(tables: dict[str, pd.DataFrame]) -> None:
@@ -134,10 +134,10 @@ class Page(HTMLParser):
             self.outside.append(tag)
 
 
-def test_page(study: Study, tables: dict[str, pd.DataFrame], tmp_path: Path) -> None:
-    folder = write_results(study, tmp_path, tables)
-    read = Tables(folder / "tables", study)
-    table = write_checklist(study, read, folder / "tripod_ai.html")
+def test_page(real: Study, tables: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    folder = write_results(real, tmp_path, tables)
+    read = Tables(folder / "tables", real)
+    table = write_checklist(real, read, folder / "tripod_ai.html")
     text = (folder / "tripod_ai.html").read_text(encoding="utf-8")
     page = Page()
     page.feed(text)
@@ -156,7 +156,7 @@ def test_page(study: Study, tables: dict[str, pd.DataFrame], tmp_path: Path) -> 
             assert (folder / path).is_file()
         else:
             assert path.startswith("models/"), link
-    again = render_checklist(study, checklist_table(study, read))
+    again = render_checklist(real, checklist_table(real, read))
     assert again == text
     assert sum(checklist_counts(Tables({"tripod_ai": table})).values()) == 52
     assert checklist_counts(Tables({})) == {}
@@ -167,3 +167,10 @@ def test_page_escapes_what_a_study_says(tables: dict[str, pd.DataFrame]) -> None
     text = render_checklist(study, checklist_table(study, Tables(tables, study)))
     assert "<script>" not in text
     assert "&lt;b&gt;none" in text
+
+
+def test_the_report_leads_to_the_checklist(page: str) -> None:
+    assert page.count('href="tripod_ai.html"') == 2
+    assert "items of the TRIPOD+AI checklist the run reports" in page
+    assert "Raised by" in page
+    assert "C and O/E within sex, age and risk groups" in page

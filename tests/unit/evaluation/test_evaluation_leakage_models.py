@@ -13,6 +13,11 @@ from amlprognosis.models.registry import make_model
 GENES = tuple(f"G{k}" for k in range(30))
 SETTINGS = {
     "gene_index": {"genes": [*GENES, "PLANTED_LEAK"], "n_folds": 3, "n_lambda": 15},
+    "clinical_gene_index": {
+        "genes": [*GENES, "PLANTED_LEAK"],
+        "index": {"n_folds": 3, "n_lambda": 15},
+        "n_folds": 3,
+    },
     "random_survival_forest": {"n_estimators": 10},
     "random_forest_5y": {"n_estimators": 10, "horizon_years": 2.0},
     "xgboost_cox": {"n_estimators": 10, "n_folds": 2},

@@ -71,8 +71,9 @@ def board() -> pd.DataFrame:
     row = {"c_harrell": 0.7123, "c_harrell_low": 0.65, "c_harrell_high": 0.77, "auc_3y": np.nan, "brier_3y": 0.2}
     rest = {"calibration_horizon": 3.0, "calibration_slope": 0.9, "ibs_reference": 0.21, "note": ""}
     age = {**row, **rest, "model": "age", "c_harrell": 0.6}
+    early = {**row, **rest, "model": "random_forest_3y", "calibration_horizon": 1.0, "calibration_slope": -0.001}
     poor = {"model": "xgboost_cox", "c_harrell": np.nan, "note": "15 fits failed: because"}
-    return pd.DataFrame([{**row, **rest, "model": "gene_index"}, age, poor])
+    return pd.DataFrame([{**row, **rest, "model": "gene_index"}, age, early, poor])
 
 
 def card_of(frozen: tuple[Path, pd.DataFrame, Evidence], name: str) -> str:
@@ -172,6 +173,8 @@ def test_performance_is_beside_that_of_age(frozen) -> None:
     assert told.loc["Harrell's C"].tolist() == ["0.712 (0.650 to 0.770)", "0.600 (0.650 to 0.770)"]
     assert told.loc["Calibration slope at 3 y"].tolist() == ["0.90", "0.90"]
     assert "AUC, 3 y" not in told.index
+    early = table(section(card_of(frozen, "random_forest_3y"), "Performance in cross-validation")).set_index("")
+    assert early.loc["Calibration slope at 1 y"].tolist() == ["0.00", "-"]
     assert "**too small**" in section(card, "Sample size")
     assert "1234 patients" in section(card, "Sample size")
     weights = table(section(card, "Weights")).set_index("feature")["chosen in"]

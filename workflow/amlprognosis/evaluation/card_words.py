@@ -133,3 +133,13 @@ def out_of_scope(name: str) -> list[str]:
         "- Response to a treatment, relapse, or which treatment to give: it knows deaths from any cause only.",
         curve,
     ]
+
+
+def plain_name(feature: str) -> str:
+    """Name of a feature; of a gene without its block."""
+    return feature.removeprefix("expression:")
+
+
+def count_of(number: int, what: str) -> str:
+    """Write a number of things."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -14,37 +14,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from amlprognosis.cohort import provenance
-from amlprognosis.evaluation.card_words import INTENDED, VALIDATION, Words, out_of_scope, unit_of, words_of
+from amlprognosis.evaluation.calibration import CALIBRATION
+from amlprognosis.evaluation.card_use import application, risk_groups, weights
+from amlprognosis.evaluation.card_words import (
+    INTENDED,
+    VALIDATION,
+    Words,
+    count_of,
+    out_of_scope,
+    plain_name,
+    unit_of,
+    words_of,
+)
 from amlprognosis.evaluation.inputs import read_frozen
-from amlprognosis.models.base import RiskModel, _step_values
-from amlprognosis.models.contributions import SCALES, Additive
-from amlprognosis.study import DAYS_PER_YEAR, Study, horizon_suffix, model_label, model_slug
+from amlprognosis.models.base import RiskModel
+from amlprognosis.study import DAYS_PER_YEAR, Study, horizon_suffix, model_label
 from amlprognosis.study.names import horizon_model, is_grid
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 MOST_NAMED = 20
-MOST_ROWS = 40
-MOST_SAMPLED = 100
-NONE = "not defined"
-TINY = 1e-12
-OF = {
-    "risk": "the risk",
-    "log_odds": "the log odds of death",
-    "probability": "the probability of death",
-    "uncalibrated_probability": "the probability of death before calibration",
-}
 BESIDE = ("age", "age_eln")
-OPTIONS = {
-    "expression": "--expression expression.tsv",
-    "clinical": "--clinical clinical.tsv",
-    "mutation": "--mutations mutations.tsv",
-}
 Lines = list[str]
 
 
@@ -122,9 +116,9 @@ def card(study: Study, folder: Path, evidence: Evidence) -> str:
         "Performance in cross-validation": _performance(study, name, evidence.leaderboard),
         "Sample size": _sample_size(name, evidence.sample_size),
         "Limits": _limits(study, name, model, content, evidence),
-        "How to apply it": _application(study, name, model),
-        "Risk groups": _groups(model),
-        "Weights": _weights(study, model, content, evidence),
+        "How to apply it": application(study, name, model),
+        "Risk groups": risk_groups(model),
+        "Weights": weights(study, model, content, evidence.features, evidence.stability),
         "Settings": _settings(content),
         "Software, seed, checksums": _software(study, folder, content),
         "Validation": VALIDATION,
@@ -205,17 +199,17 @@ def _predictors(study: Study, model: RiskModel, content: Mapping[str, Any]) -> L
     for block, features in blocks.items():
         unit = unit_of(study, features[0], content["metadata"])
         if block == "clinical":
-            lines += [f"- {_plain(f)} ({unit_of(study, f, content['metadata'])})" for f in features]
+            lines += [f"- {plain_name(f)} ({unit_of(study, f, content['metadata'])})" for f in features]
         else:
             what = {"expression": "gene", "mutation": "mutated gene"}[block]
-            named = f": {', '.join(map(_plain, features))}" if len(features) <= MOST_NAMED else ""
-            lines.append(f"- {_count(len(features), what)} ({unit}){named}")
+            named = f": {', '.join(map(plain_name, features))}" if len(features) <= MOST_NAMED else ""
+            lines.append(f"- {count_of(len(features), what)} ({unit}){named}")
     origin = "named beforehand" if content["class"] in ("CoxModel", "SignatureScore") else "chosen in training"
     clinical = (
         " Clinical values are those at diagnosis, as the training cohort records them." if "clinical" in blocks else ""
     )
     return [
-        f"{_count(len(model.features_in_), 'column')}, {origin}:",
+        f"{count_of(len(model.features_in_), 'column')}, {origin}:",
         "",
         *lines,
         "",
@@ -239,7 +233,7 @@ def _performance(study: Study, name: str, board: pd.DataFrame) -> Lines:
         reason = f": {row['note']}" if row is not None and pd.notna(row["note"]) else ""
         return [f"No figures{reason}."]
     others = [other for other in BESIDE if other != name and _row(board, other) is not None]
-    columns = [row, *(_row(board, other) for other in others)]
+    columns = [row, *(_alike(_row(board, other), row) for other in others)]
     heads = ["", model_label(name), *(model_label(other) for other in others)]
     validation = study.crossvalidation
     lines = [
@@ -251,18 +245,26 @@ def _performance(study: Study, name: str, board: pd.DataFrame) -> Lines:
         f"|{'---|' * len(heads)}",
     ]
     for key, title, digits in _metrics(study, row):
-        cells = [_interval(column, key, digits) for column in columns]
-        if any(cell != NONE for cell in cells):
+        if pd.notna(row.get(key)):
+            cells = [_interval(column, key, digits) for column in columns]
             lines.append(f"| {title} | {' | '.join(cells)} |")
     lines += [
         "",
         "Higher is better for C, AUC, IPA and net benefit, lower for Brier scores and ICI; 1 is ideal for the slope "
         "and for observed over expected deaths, 0 for the intercept. Paired differences with intervals are in "
-        "`tables/comparisons.tsv`.",
+        "`tables/comparisons.tsv`, figures within sex, age and risk groups in `tables/subgroups.tsv`.",
     ]
     if isinstance(row["note"], str) and row["note"]:
         lines.append(f"Not defined here: {row['note']}.")
     return lines
+
+
+def _alike(other: pd.Series | None, row: pd.Series) -> pd.Series:
+    """Figures of another model, without those of calibration at another horizon."""
+    found = pd.Series(other)
+    if found.get("calibration_horizon") == row.get("calibration_horizon"):
+        return found
+    return found.drop([key for key in found.index if key.startswith(CALIBRATION)])
 
 
 def _metrics(study: Study, row: pd.Series) -> list[tuple[str, str, int]]:
@@ -302,14 +304,14 @@ def _sample_size(name: str, sizes: pd.DataFrame) -> Lines:
     too_small = row["verdict"] != "enough"
     criterion = f" for an {row['riley_criterion']}" if isinstance(row.get("riley_criterion"), str) else ""
     lines = [
-        f"{row['candidate_parameters']} candidate parameters before any selection: {row['events_per_parameter']:.3g} "
-        f"deaths for each. At least {row['riley_minimum_n']} patients would be needed{criterion} (Riley 2019, "
-        f"doi:10.1002/sim.7992); there are {row['patients']}: **{row['verdict']}**."
+        f"{count_of(row['candidate_parameters'], 'candidate parameter')} before any selection: "
+        f"{row['events_per_parameter']:.3g} deaths for each. At least {row['riley_minimum_n']} patients would be "
+        f"needed{criterion} (Riley 2019, doi:10.1002/sim.7992); there are {row['patients']}: **{row['verdict']}**."
     ]
     if too_small and pd.notna(row.get("expected_shrinkage")):
         lines.append(
-            f"Expected shrinkage {row['expected_shrinkage']:.2f}: predictions of a model without penalty would be "
-            "that much too extreme."
+            f"Expected shrinkage {row['expected_shrinkage']:.2f}: without a penalty, the spread of its predictions "
+            "would have to shrink to that share."
         )
     return lines
 
@@ -346,95 +348,6 @@ def _limits(study: Study, name: str, model: RiskModel, content: Mapping[str, Any
     return lines + [f"- Noted when it was fitted: {note}" for note in content["notes"]]
 
 
-def _application(study: Study, name: str, model: RiskModel) -> Lines:
-    blocks = {feature.split(":", 1)[0] for feature in model.features_in_}
-    options = " ".join(text for block, text in OPTIONS.items() if block in blocks)
-    lines = [
-        "```",
-        f"amlprognosis predict --model results/{study.study}/models/{model_slug(name)} {options} --out predictions.tsv",
-        "```",
-        "",
-        "gives risk, risk group and survival of each patient, and warns of missing features and of values outside the "
-        f"training range; a patient who lacks more than {study.features.max_missing_share:.0%} of the features is not "
-        "scored. With `--contributions why.tsv` it says what each feature adds to the risk.",
-        "",
-    ]
-    own = _at_one(model)
-    if own.method == "linear":
-        total = "risk" if own.scale == "risk" else "log odds"
-        baseline = f"{own.baseline:.8g} + " if abs(own.baseline) > TINY else ""
-        lines += [
-            "By hand, with the table of weights:",
-            "",
-            f"    {total} = {baseline}sum over features of coefficient x (value - center) / scale",
-            *(["    risk = 1 / (1 + exp(-log odds))"] if own.scale == "log_odds" else []),
-        ]
-    else:
-        kind = {"tree_shap": "exact Shapley values along its trees", "sampled": "sampled Shapley values"}[own.method]
-        lines += [
-            f"It has no formula to write down. Contributions are {kind}; with their baseline, {SCALES[own.scale]}."
-        ]
-    return lines if horizon_model(name) else [*lines, "", *_curve(study, model)]
-
-
-def _at_one(model: RiskModel) -> Additive:
-    """Contributions one scale unit above the center in every feature: the coefficients, where there are any."""
-    return model._contributions(np.ones((1, len(model.features_in_))))
-
-
-def _curve(study: Study, model: RiskModel) -> Lines:
-    if not hasattr(model, "baseline_hazard_"):
-        return ["Survival curves are the mean over trees of the leaves' Kaplan-Meier curves."]
-    years = np.array(sorted(study.evaluation.horizons_years))
-    hazards = _step_values(model.baseline_times_, model.baseline_hazard_, years * DAYS_PER_YEAR)
-    told = ", ".join(f"H({year:g} y) = {hazard:.6g}" for year, hazard in zip(years, hazards, strict=True))
-    slope = "" if model.lp_slope_ == 1 else f"{model.lp_slope_:.8g} x "
-    return [f"Survival at t is exp(-H(t) x exp({slope}risk)) with {told}; all steps of H are in model.json."]
-
-
-def _groups(model: RiskModel) -> Lines:
-    return [f"High above a risk of {model.cutpoint_:.8g}, the median of the training patients; low otherwise."]
-
-
-def _weights(study: Study, model: RiskModel, content: Mapping[str, Any], evidence: Evidence) -> Lines:
-    own, prepared = _at_one(model), model.preprocessor_
-    is_linear = own.method == "linear"
-    weight = own.terms[0] if is_linear else _mean_contribution(model, evidence.features, own.method)
-    cells = {"feature": [_plain(feature) for feature in model.features_in_]}
-    cells["unit"] = [unit_of(study, feature, content["metadata"]) for feature in model.features_in_]
-    if is_linear:
-        for title, values in (("coefficient", weight), ("center", prepared.center_), ("scale", prepared.scale_)):
-            cells[title] = [f"{value:.8g}" for value in values]
-    else:
-        cells["mean contribution"] = [f"{value:.3g}" for value in weight]
-    cells["filled with"] = [f"{value:.5g}" for value in prepared.fill_]
-    ranges = zip(prepared.minimum_, prepared.maximum_, strict=True)
-    cells["training range"] = [f"{low:.4g} to {high:.4g}" for low, high in ranges]
-    stability = evidence.stability
-    often = stability[stability["model"] == content["metadata"]["model"]].set_index("feature")["frequency"]
-    if len(often):
-        cells["chosen in"] = [f"{often.get(feature, 0.0):.0%} of fits" for feature in model.features_in_]
-    order = np.lexsort((np.array(model.features_in_), -np.abs(weight)))
-    shown = order if is_linear else order[weight[order] != 0][:MOST_ROWS]
-    lines = ["", f"| {' | '.join(cells)} |", f"|{'---|' * len(cells)}"]
-    lines += [f"| {' | '.join(column[k] for column in cells.values())} |" for k in shown]
-    if len(shown) < len(order):
-        lines += ["", f"{_count(len(order) - len(shown), 'more column')} with less weight or none."]
-    if is_linear:
-        return ["The largest first; the scale is the training standard deviation where it is not 1.", *lines]
-    return [
-        f"Mean absolute contribution to {OF[own.scale]} in training patients, the largest first: what the model uses, "
-        "not what causes death.",
-        *lines,
-    ]
-
-
-def _mean_contribution(model: RiskModel, features: pd.DataFrame, method: str) -> np.ndarray:
-    """Mean absolute contribution of each feature; sampled ones in some patients only, evenly spread."""
-    step = max(len(features) // MOST_SAMPLED, 1) if method == "sampled" else 1
-    return np.abs(model._contributions(model._design(features.sort_index().iloc[::step])).terms).mean(axis=0)
-
-
 def _settings(content: Mapping[str, Any]) -> Lines:
     settings = {key: value for key, value in content["parameters"].items() if key not in ("genes", "random_state")}
     return [f"`{json.dumps(settings, sort_keys=True)}`"]
@@ -464,22 +377,19 @@ def _row(table: pd.DataFrame, name: str) -> pd.Series | None:
 def _interval(row: pd.Series, key: str, digits: int) -> str:
     value = row.get(key)
     if pd.isna(value):
-        return NONE
+        return "-"
     low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
-    inside = "" if pd.isna(low) or pd.isna(high) else f" ({low:.{digits}f} to {high:.{digits}f})"
-    return f"{value:.{digits}f}{inside}"
+    inside = "" if pd.isna(low) or pd.isna(high) else f" ({_fixed(low, digits)} to {_fixed(high, digits)})"
+    return f"{_fixed(value, digits)}{inside}"
+
+
+def _fixed(value: float, digits: int) -> str:
+    # Adding 0.0 turns a rounded -0.00 into 0.00.
+    return f"{round(float(value), digits) + 0.0:.{digits}f}"
 
 
 def _years(days: float) -> str:
     return "not reached" if pd.isna(days) else f"{days / DAYS_PER_YEAR:.1f} years"
-
-
-def _plain(feature: str) -> str:
-    return feature.removeprefix("expression:")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _listed(items: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from report_factory import make_study, make_tables
 
 from amlprognosis.report.bias_of_analysis import precise_validation
+from amlprognosis.report.bias_of_data import PLANNED
 from amlprognosis.report.html_reporting import risk_domains, risk_signals, subgroups
 from amlprognosis.report.risk_of_bias import COLUMNS, DOMAINS, OVERALL, risk_of_bias_table
 from amlprognosis.report.theme import Tables
@@ -45,9 +46,9 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
     made["exclusions"] = pd.DataFrame({"cohort": ["train"] * 5, "patient": list("abcde"), "reason": ["no data"] * 5})
     made["leakage_checks"] = pd.DataFrame(
         {
-            "check": ["duplicated patients", "patients shared between cohorts", "features that are nearly the outcome"],
+            "check": ["duplicated patients", "patients shared with training", "feature close to the outcome"],
             "cohort": "train",
-            "item": "",
+            "item": ["all patients", "all patients", "all features"],
             "value": 0.1,
             "verdict": "clean",
             "note": "",
@@ -82,10 +83,13 @@ def test_participants(study: Study, tables: dict[str, pd.DataFrame]) -> None:
     more = pd.DataFrame({"cohort": "train", "patient": [f"p{k}" for k in range(80)], "reason": "no clinical data"})
     tables["exclusions"] = pd.concat([tables["exclusions"], more])
     assert judged(study, tables)["exclusions"] == "high"
-    tables["exclusions"]["reason"] = "further sample of a patient"
-    assert judged(study, tables)["exclusions"] == "low", "further samples of those who stay are no loss"
+    for reason in PLANNED:
+        tables["exclusions"]["reason"] = reason
+        assert judged(study, tables)["exclusions"] == "low", "those who stay elsewhere are no loss"
     tables["leakage_checks"].loc[1, ["verdict", "item"]] = ["suspect", "P1 and Q7"]
     assert judged(study, tables)["duplicated or shared patients"] == "high"
+    tables["leakage_checks"]["verdict"] = ["clean", "not checked", "clean"]
+    assert judged(study, tables)["duplicated or shared patients"] == "unclear"
     assert judged(make_study(), tables)["years and treatment"] == "low", "simulated"
 
 
@@ -174,7 +178,7 @@ def test_leaks_and_comparators(study: Study, tables: dict[str, pd.DataFrame]) ->
 
 
 def test_the_best_of_many(tables: dict[str, pd.DataFrame]) -> None:
-    models: dict[str, Any] = {"run": ["gene_index", "quick"]}
+    models: dict[str, Any] = {"run": ["gene_index", "quick", "comparators"]}
     nested = real_study(models=models)
     row = tables["leaderboard"].iloc[[0]].assign(model="best_of_grid", kind="procedure")
     tables["leaderboard"] = pd.concat([tables["leaderboard"], row], ignore_index=True)

@@ -12,8 +12,13 @@ from amlprognosis.study import DAYS_PER_YEAR, Study, model_label
 SOME_LEFT_OUT, MANY_LEFT_OUT = 0.1, 0.2
 SOME_TIME_ZERO = 0.05
 FEW_DEATHS, SOME_DEATHS = 50, 100
-# Reasons of exclusion that are no loss of patients: eligibility, and further samples of those who stay.
-PLANNED = ("further sample of a patient", "normal tissue", "duplicate", "shared with", "same patient")
+# Reasons of exclusion that are no loss of patients: eligibility, further samples of those who stay, and copies.
+PLANNED = (
+    "further sample of a patient", "normal tissue", "same expression profile as another patient",
+    "also in the training cohort",
+)  # fmt: skip
+# Rows of the leakage checks that speak of a whole cohort, not of one suspect.
+WHOLE = ("all patients", "all features")
 
 
 # Participants ---------------------------------------------------------------------------------------------------------
@@ -82,18 +87,32 @@ def _repeated_samples(study: Study, tables: Tables) -> Signal:
 
 
 def _same_patients(study: Study, tables: Tables) -> Signal:
-    table = tables.get("leakage_checks")
-    signal = "duplicated or shared patients"
-    if table is None:
-        return Signal("participants", signal, "unclear", "not checked in this run", "see tables/leakage_checks.tsv")
-    about = table[~table["check"].astype(str).str.contains("feature")]
-    suspects = about[about["verdict"] == "suspect"]
-    if suspects.empty:
-        return Signal("participants", signal, "low", f"{len(about)} checks, none suspect")
-    text = "; ".join(f"{row.check}: {row.item}" for row in suspects.head(3).itertuples())
-    more = f" and {len(suspects) - 3} more" if len(suspects) > 3 else ""
     remedy = "leave one of each pair out (clinical.exclude), or show that they are different patients"
-    return Signal("participants", signal, "high", f"{len(suspects)} suspect: {text}{more}", remedy)
+    return _checked(tables, "participants", "duplicated or shared patients", False, remedy)
+
+
+def _outcome_proxies(study: Study, tables: Tables) -> Signal:
+    remedy = "leave out what was measured after diagnosis or derived from follow-up"
+    return _checked(tables, "predictors", "features that are nearly the outcome", True, remedy)
+
+
+def _checked(tables: Tables, domain: str, signal: str, of_features: bool, remedy: str) -> Signal:
+    """What the leakage checks found, about features or about patients."""
+    table = tables.get("leakage_checks")
+    if table is not None:
+        table = table[table["check"].astype(str).str.contains("feature|outcome") == of_features]
+    if table is None or table.empty:
+        return Signal(domain, signal, "unclear", "not checked in this run", "see tables/leakage_checks.tsv")
+    suspects = table[(table["verdict"] == "suspect") & ~table["item"].isin(WHOLE)]
+    if (table["verdict"] == "suspect").any():
+        names = [f"{row.check}: {row.item}" for row in suspects.head(3).itertuples()]
+        more = f" and {len(suspects) - 3} more" if len(suspects) > 3 else ""
+        return Signal(domain, signal, "high", f"{len(suspects)} suspect: {'; '.join(names)}{more}", remedy)
+    unknown = int((table["verdict"] == "not checked").sum())
+    if unknown:
+        text = f"{unknown} of {len(table)} checks could not be made"
+        return Signal(domain, signal, "unclear", text, "see tables/leakage_checks.tsv for the reason")
+    return Signal(domain, signal, "low", f"{len(table)} {'check' if len(table) == 1 else 'checks'}, none suspect")
 
 
 # Predictors -----------------------------------------------------------------------------------------------------------
@@ -166,20 +185,6 @@ def _risk_labels(study: Study, tables: Tables) -> Signal | None:
         return Signal("predictors", "definition of the risk group", "low", f"one system: {text}")
     remedy = "classify all cohorts by one system"
     return Signal("predictors", "definition of the risk group", "unclear", f"systems differ: {text}", remedy)
-
-
-def _outcome_proxies(study: Study, tables: Tables) -> Signal:
-    signal = "features that are nearly the outcome"
-    table = tables.get("leakage_checks")
-    about = None if table is None else table[table["check"].astype(str).str.contains("feature")]
-    if about is None or about.empty:
-        return Signal("predictors", signal, "unclear", "not checked in this run", "see tables/leakage_checks.tsv")
-    suspects = about[about["verdict"] == "suspect"]
-    if suspects.empty:
-        return Signal("predictors", signal, "low", "none among the features of the training matrix")
-    text = ", ".join(suspects["item"].astype(str).head(5))
-    remedy = "leave out what was measured after diagnosis or derived from follow-up"
-    return Signal("predictors", signal, "high", f"suspect: {text}", remedy)
 
 
 # Outcome --------------------------------------------------------------------------------------------------------------

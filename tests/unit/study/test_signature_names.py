@@ -10,6 +10,7 @@ from test_names import minimal
 from amlprognosis.errors import InputError
 from amlprognosis.signatures.tables import FOLDER, published_signatures, signature_label, signature_path
 from amlprognosis.study import Study, check_files, load, model_label
+from amlprognosis.study.modelling import Evaluation
 from amlprognosis.study.names import (
     COMPARATORS,
     canonical_name,
@@ -42,6 +43,15 @@ def test_every_table_of_the_folder_is_a_comparator_lsc17_first() -> None:
     assert canonical_name("plsc6") == "plsc6"
     assert set(COMPARATORS) <= set(minimal({}).models.run)
     assert set(COMPARATORS) <= set(minimal({"run": ["gene_index", "comparators"]}).models.run)
+
+
+def test_every_comparator_is_a_set_of_names() -> None:
+    with pytest.raises(InputError, match="'comparator' is not known; did you mean comparators"):
+        minimal({"run": ["gene_index", "comparator"]})
+    study = minimal({"run": ["gene_index", "age", "comparators"]})
+    assert study.models.run == ["gene_index", "age", *(name for name in COMPARATORS if name != "age")]
+    with pytest.raises(ValueError, match="'comparators' is a set; name single models"):
+        Evaluation(report_models=["comparators"])
 
 
 def test_tables_dropped_into_a_folder(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ class Models(Section):
 
 
 def _one_name(value: str) -> str:
-    if value in SETS:
+    if value in SETS or value == EVERY_COMPARATOR:
         raise ValueError(f"{value!r} is a set; name single models")
     return canonical_name(value)
 

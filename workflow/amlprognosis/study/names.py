@@ -255,7 +255,8 @@ def canonical_name(text: str) -> str:
     if horizon:
         return f"{horizon[0]}_{horizon[1]:g}y"
     if "+" not in text and "[" not in text and text not in LEARNERS and text not in _ALIASES:
-        known = [*FIXED_LABELS, *SIGNATURES, *(f"{kind}_5y" for kind in HORIZON_LABELS), *LEARNERS, *SETS]
+        horizons = [f"{kind}_5y" for kind in HORIZON_LABELS]
+        known = [*FIXED_LABELS, *SIGNATURES, *horizons, *LEARNERS, *SETS, EVERY_COMPARATOR]
         raise ValueError(f"{text!r} is not known{nearest(text, known)} Known are {', '.join(known)}")
     return str(parse_grid_name(text))
 

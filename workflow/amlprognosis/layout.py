@@ -21,6 +21,7 @@ BULK_TABLES = (
     "kaplan_meier",
     "leaderboard",
     "meta_analysis",
+    "leakage_checks",
     "notes",
     "predictions",
     "preprocessing",

@@ -302,6 +302,35 @@ rule seed_stability:
         "../scripts/seed_stability.py"
 
 
+rule leakage_checks:
+    input:
+        cohorts=COHORTS,
+        features=f"{RESULTS}/design/features.parquet",
+    output:
+        checks=report(
+            f"{TABLES}/leakage_checks.tsv",
+            caption="../report/table_leakage_checks.rst",
+            category="Trust",
+            labels={"table": "Leaks in the data"},
+        ),
+    log:
+        f"{LOGS}/leakage_checks.log",
+    benchmark:
+        f"{BENCHMARKS}/leakage_checks.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2500),
+        runtime=minutes(10),
+    params:
+        settings=STUDY.fingerprint("features"),
+    message:
+        "Look for patients who are there twice, and for features that are nearly the outcome"
+    script:
+        "../scripts/leakage_checks.py"
+
+
 rule notes:
     input:
         cohorts=f"{TABLES}/cohorts.tsv",

@@ -13,6 +13,7 @@ from amlprognosis.errors import InputError
 from amlprognosis.normalize.arrays import probe_symbols, probes_to_genes, quantile_normalize, to_log2
 from amlprognosis.normalize.clinical import join_patients, map_clinical
 from amlprognosis.normalize.counts import TmmReference, normalize_counts
+from amlprognosis.normalize.duplicates import COPIED, copied_profiles
 from amlprognosis.normalize.genes import drop_missing, merge_duplicates, rename_genes, rename_steps
 from amlprognosis.study import Clinical, Cohort, Study
 
@@ -77,6 +78,13 @@ def assemble_cohort(
         "one is lacking",
     )
     result = _Normalized(settings, raw, origin, training, reference, study).run(matrix)
+    copies = copied_profiles(result.matrix)
+    if copies:
+        # A patient under two names would stand on both sides of a fold, and shape what others are normalised by.
+        matrix, obs = matrix.drop(index=list(copies)), obs.drop(index=list(copies))
+        outcome_steps.append(_copies_step(copies, len(obs)))
+        excluded = [*excluded, *({"patient": patient, "reason": COPIED} for patient in copies)]
+        result = _Normalized(settings, raw, origin, training, reference, study).run(matrix)
     adata = _anndata(obs, result, raw, study)
     exclusions = pd.DataFrame([*raw.exclusions, *left_out, *excluded], columns=list(EXCLUSION_COLUMNS), dtype=object)
     adata.uns["exclusions"] = exclusions.sort_values(list(EXCLUSION_COLUMNS), kind="stable").reset_index(drop=True)
@@ -86,6 +94,11 @@ def assemble_cohort(
         check_outcome(adata, name=origin)
     validate_cohort(adata, name=origin)
     return adata
+
+
+def _copies_step(copies: dict[str, str], left: int) -> dict[str, Any]:
+    named = shown([f"{patient} is {first}" for patient, first in sorted(copies.items())])
+    return step("duplicated patients", named, left + len(copies), left, COPIED)
 
 
 def frozen_reference(adata: AnnData) -> TmmReference | None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from amlprognosis.errors import InputError
 from amlprognosis.evaluation.metrics import Design, concordance, evaluate
@@ -190,9 +191,10 @@ def test_thousand_replicates_of_500_patients_are_fast():
     survival = np.exp(-np.exp(0.5 * score)[:, :, None] * days / 900)
     sheet = Sheet(score, block, survival, days, (score > 0).astype(int))
     evaluate(sheet, Design(time, event, [1, 3, 5], 1, 1))  # compiles
-    started = clock.perf_counter()
-    result = evaluate(sheet, Design(time, event, [1, 3, 5], 1000, 1))
-    assert clock.perf_counter() - started < 5.0
+    with threadpool_limits(limits=1):
+        started = clock.process_time()  # not the clock on the wall: other tests share the cores
+        result = evaluate(sheet, Design(time, event, [1, 3, 5], 1000, 1))
+        assert clock.process_time() - started < 5.0
     for name in ("auc_5y", "brier_5y", "calibration_slope", "ici", "d_calibration_p", "net_benefit"):
         assert np.isfinite(result.values[name]).all()
         assert result.values[name].shape == (1001,)

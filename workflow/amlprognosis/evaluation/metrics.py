@@ -70,7 +70,7 @@ class Design:
     decision_threshold: float = 0.5
     ipcw: KaplanMeier = field(init=False, repr=False)
     reasons: dict[str, str] = field(default_factory=dict, init=False)
-    _denominators: dict = field(default_factory=dict, init=False, repr=False)
+    _shared: dict = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Precompute the pair weights."""
@@ -114,9 +114,17 @@ class Design:
     def denominator(self, name: str, block: np.ndarray, together: np.ndarray) -> np.ndarray:
         """Replicates of a denominator; models predicted for the same patients share it."""
         key = (name, block.shape, block.tobytes())
-        if key not in self._denominators:
-            self._denominators[key] = quadratic(self.pairs[name] * together, self.weights)
-        return self._denominators[key]
+        if key not in self._shared:
+            self._shared[key] = quadratic(self.pairs[name] * together, self.weights)
+        return self._shared[key]
+
+    def reference(self, day: float, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Patients of each replicate among those ``present`` (n,) bool, and their Kaplan-Meier curve's Brier score."""
+        key = (day, present.tobytes())
+        if key not in self._shared:
+            weights = self.weights * present
+            self._shared[key] = weights.sum(1), null_brier(self, day, weights)
+        return self._shared[key]
 
 
 @dataclass
@@ -307,14 +315,13 @@ def _add_restricted_means(sheet: Sheet, design: Design, result: Result) -> None:
 
 def _brier_at(sheet: Sheet, design: Design, index: int, day: float) -> tuple[np.ndarray, np.ndarray] | None:
     """Replicates of the Brier score and of its Kaplan-Meier reference on the same patients."""
-    known = np.isfinite(sheet.survival[:, :, index])
-    if not known.any():
+    survival = sheet.survival[:, :, index]
+    present = np.isfinite(survival).any(axis=0)
+    if not present.any():
         return None
-    terms = brier_terms(sheet.survival[:, :, index], design.time, design.event, design.ipcw, day)
-    mean = mean_over_repeats(np.where(known, terms, np.nan))
-    weights = design.weights * np.isfinite(mean)
-    model = _ratio(weights @ np.nan_to_num(mean), weights.sum(1))
-    return model, null_brier(design, day, weights)
+    terms = mean_over_repeats(brier_terms(survival, design.time, design.event, design.ipcw, day))
+    total, reference = design.reference(day, present)
+    return _ratio(design.weights @ np.where(present, terms, 0.0), total), reference
 
 
 def _add_brier(sheet: Sheet, design: Design, values: dict[str, np.ndarray], notes: list[str]) -> None:

@@ -105,8 +105,9 @@ def seed_tables(
     in_folds = selected[selected["model"] == INDEX] if len(selected) else selected
     parts = []
     for over, table in (("folds", in_folds), ("seeds", pd.DataFrame(over_seeds))):
-        if len(table):
-            parts.append(model_stability(table, universe).assign(over=over))
+        found = model_stability(table, universe) if len(table) else table
+        if len(found):
+            parts.append(found.assign(over=over))
     summary = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=SUMMARY_COLUMNS)
     summary = summary.rename(columns={"stability": "nogueira", "stability_low": "low", "stability_high": "high"})
     return {

@@ -184,7 +184,7 @@ class _Reader:
         block = block.set_axis(_named(block.index), axis=0)
         if self.patients is None:
             self.patients = block.index
-        lacking = [name for name in self.patients if name not in set(block.index)]
+        lacking = list(self.patients.difference(block.index, sort=False))
         if len(lacking) == len(self.patients):
             raise InputError(
                 f"{path}: none of its patients ({shown(block.index, 3)}) is one of those to score "

@@ -109,8 +109,8 @@ FIGURE_CATEGORIES: dict[str, str] = {
 TABLE_CAPTIONS: dict[str, str] = {
     "leaderboard": "Metrics of each model by repeated stratified cross-validation on the training cohort, with 95% "
     "percentile bootstrap intervals over patients; sorted by Harrell's C-index.",
-    "validation": "The same metrics of the frozen models in each validation cohort; features_missing counts features "
-    "of the model that the cohort lacks.",
+    "validation": "The same metrics of the frozen models in each validation cohort, under every adaptation that was "
+    "asked for; features_missing is the most features of the model that a patient lacks.",
     "comparisons": "Paired differences between models and comparators on the same patients and bootstrap draws; "
     "difference is model minus comparator.",
     "added_value": "What a model adds to each comparator, and the comparator to it: likelihood-ratio tests of Cox "

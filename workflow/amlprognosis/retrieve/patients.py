@@ -121,9 +121,10 @@ def training_units(matrix: pd.DataFrame, scale: str, platform: PlatformReference
         matrix = np.log2(1 + matrix.clip(lower=0))
     if scale == "counts":
         matrix = _normalized_counts(matrix, platform, origin)
-    shared = [gene for gene in platform.genes if gene in set(matrix.columns)]
-    part = matrix[shared].astype(np.float32).astype(float)
-    return part.set_axis([f"{EXPRESSION}{gene}" for gene in shared], axis=1)
+    known = set(matrix.columns)
+    shared = [gene for gene in platform.genes if gene in known]
+    part = matrix[shared].to_numpy(dtype=np.float32).astype(float)
+    return pd.DataFrame(part, index=matrix.index, columns=[f"{EXPRESSION}{gene}" for gene in shared])
 
 
 def _normalized_counts(matrix: pd.DataFrame, platform: PlatformReference, origin: str) -> pd.DataFrame:
@@ -168,8 +169,8 @@ def read_patient_clinical(path: str | Path, wanted: Collection[str]) -> tuple[pd
         A patient twice, a text that is no number or no known group, an age outside 0 to 120.
     """
     table = _by_patient(path)
-    used = [name for name in table.columns if name in set(wanted)]
-    unused = [name for name in table.columns if name not in set(wanted)]
+    used = [name for name in table.columns if name in wanted]
+    unused = [name for name in table.columns if name not in wanted]
     obs = pd.DataFrame(index=table.index)
     for name in used:
         missing = table[name].str.lower().isin(_MISSING)
@@ -241,9 +242,9 @@ def read_patient_mutations(path: str | Path, genes: Sequence[str], patients: Seq
         table = _by_patient(path)
         renamed, _ = rename_genes(list(table.columns))
         place = f"{path}: column "
-        columns = {}
+        columns, wanted = {}, set(genes)
         for old, gene in zip(table.columns, renamed, strict=True):
-            if gene in set(genes):
+            if gene in wanted:
                 missing = table[old].str.lower().isin(_MISSING)
                 columns[gene] = _numbers(table[old], missing, f"{place}{old!r}")
                 if not columns[gene].dropna().isin([0, 1]).all():

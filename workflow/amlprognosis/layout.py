@@ -20,8 +20,8 @@ BULK_TABLES = (
     "index",
     "kaplan_meier",
     "leaderboard",
-    "meta_analysis",
     "leakage_checks",
+    "meta_analysis",
     "notes",
     "predictions",
     "preprocessing",
@@ -33,10 +33,13 @@ BULK_TABLES = (
     "seed_stability",
     "stability",
     "stability_summary",
+    "subgroups",
     "validation",
 )
 GRID_TABLES = ("grid", "grid_summary")
 PLANTED_TABLES = ("planted", "planted_summary")
+# Made from the other tables: no figure shows them.
+REPORTING_TABLES = ("risk_of_bias", "tripod_ai")
 ATLAS_TABLES = ("umap", "cell_scores", "cells_test", "cell_quality")
 
 
@@ -49,6 +52,11 @@ def report_tables(study: Study) -> list[str]:
         names += PLANTED_TABLES
     names += [f"{kind}_{atlas}" for kind in ATLAS_TABLES for atlas in study.atlases]
     return sorted(names)
+
+
+def evidence_tables(study: Study) -> list[str]:
+    """Names of the tables about bulk cohorts and models, from which the checklist and the risk of bias are read."""
+    return sorted([*BULK_TABLES, *(GRID_TABLES if study.models.grid_run else ())])
 
 
 def simulated_files(study: Study) -> dict[str, str]:

@@ -5,7 +5,12 @@ import os
 from amlprognosis.errors import InputError
 from amlprognosis.study import check_files, load_study, model_slug
 from amlprognosis.report.figures import figures_of
-from amlprognosis.layout import report_tables, simulated_files
+from amlprognosis.layout import (
+    REPORTING_TABLES,
+    evidence_tables,
+    report_tables,
+    simulated_files,
+)
 from snakemake.exceptions import WorkflowError
 
 # Files given on the command line; the demo's own is not named.

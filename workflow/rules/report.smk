@@ -37,7 +37,9 @@ rule figures:
 
 rule html_report:
     input:
-        tables=expand(f"{TABLES}/{{table}}.tsv", table=REPORT_TABLES),
+        tables=expand(
+            f"{TABLES}/{{table}}.tsv", table=[*REPORT_TABLES, *REPORTING_TABLES]
+        ),
         figures=expand(f"{RESULTS}/figures/{{figure}}.vl.json", figure=sorted(FIGURES)),
         cohorts=COHORTS,
     output:

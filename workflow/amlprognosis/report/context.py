@@ -94,14 +94,17 @@ def workflow_edges(study: Study) -> list[tuple[str, str]]:
         ("build_cohort", "cards"), ("design", "cards"), ("fit", "cards"), ("leaderboard", "cards"),
     ]  # fmt: skip
     if study.models.grid_run:
-        users = ("leaderboard", "index", "compare", "notes")
+        users = ("leaderboard", "index", "compare", "notes", "subgroups")
         edges += [("design", "crossvalidate_grid"), *(("crossvalidate_grid", user) for user in users)]
         edges.append(("leaderboard", "compare"))
-    tables = ["describe", "leaderboard", "index", "compare", "controls", "notes"]
+    edges += [("build_cohort", "subgroups"), ("crossvalidate", "subgroups")]
+    tables = ["describe", "leaderboard", "index", "compare", "controls", "notes", "subgroups"]
+    edges += [(rule, target) for rule in tables for target in ("risk_of_bias", "checklist")]
+    edges += [("risk_of_bias", "checklist"), ("risk_of_bias", "html_report"), ("checklist", "html_report")]
     if study.validation:
         edges += [
             ("build_cohort", "validate"), ("design", "validate"), ("fit", "validate"), ("validate", "compare"),
-            ("validate", "notes"),
+            ("validate", "notes"), ("validate", "subgroups"),
         ]  # fmt: skip
     if study.atlases:
         edges += [("retrieve", "build_atlas"), ("build_atlas", "score_atlas"), ("index", "score_atlas")]

@@ -13,8 +13,9 @@ import pytest
 from amlprognosis.evaluation.calibration import cloglog, quantile_groups
 from amlprognosis.evaluation.metrics import Design, brier_terms, concordance, evaluate, null_brier
 from amlprognosis.evaluation.pairs import auc_pairs, comparison_matrices
+from amlprognosis.evaluation.restricted_mean import DAYS_PER_MONTH, restricted_mean_values
 from amlprognosis.evaluation.sheets import Sheet
-from amlprognosis.evaluation.survival import fit_cox, logrank_test, restricted_mean
+from amlprognosis.evaluation.survival import fit_cox, logrank_test
 from amlprognosis.models.kaplan_meier import censoring_curve, kaplan_meier
 
 # time, status, trt, karno, diagtime, age, prior: survival::veteran, one row per patient.
@@ -147,13 +148,12 @@ def test_logrank_equals_survdiff():
     assert peto.chi2 == pytest.approx(0.87120949292717687, abs=1e-10)
 
 
-@pytest.mark.parametrize(
-    ("arm", "mean", "error"),
-    [(1, 99.62300152637782, 8.6642598684173251), (2, 86.038527310924323, 8.7699525628650257)],
-)
-def test_restricted_mean_equals_survfit(arm, mean, error):
-    member = VETERAN[:, 2] == arm
-    np.testing.assert_allclose(restricted_mean(TIME[member], EVENT[member], 200), (mean, error), atol=1e-10)
+def test_restricted_means_equal_survfit():
+    # print(survfit(Surv(time, status) ~ trt), rmean = 200)
+    found, tau, _ = restricted_mean_values(TIME, EVENT, (VETERAN[:, 2] == 1).astype(int), np.ones((1, 137)), 200.0)
+    assert tau == 200
+    assert found["rmst_high_months"][0] * DAYS_PER_MONTH == pytest.approx(99.62300152637782, abs=1e-10)
+    assert found["rmst_low_months"][0] * DAYS_PER_MONTH == pytest.approx(86.038527310924323, abs=1e-10)
 
 
 def test_calibration_slope_and_groups_equal_rms():

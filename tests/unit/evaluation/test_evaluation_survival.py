@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from amlprognosis.evaluation.survival import fit_cox, logrank_test, restricted_mean
+from amlprognosis.evaluation.survival import fit_cox, logrank_test
 from amlprognosis.models.kaplan_meier import censoring_curve, kaplan_meier
 
 
@@ -43,8 +43,6 @@ def test_edges():
     assert low[1] < 0.5 < high[1]
     assert np.isnan(low[2])
     assert km.number_at_risk([0, 2, 3, 5]).tolist() == [2, 2, 1, 0]
-    assert np.isnan(restricted_mean(np.array([2.0, 4.0]), np.array([True, False]), 5)[0])
-    assert restricted_mean(np.array([2.0, 4.0]), np.array([True, True]), 5)[0] == 3
     one = logrank_test(np.array([1.0, 2.0]), np.array([True, True]), np.array([0, 0]))
     assert np.isnan(one.p)
     none = logrank_test(np.array([1.0, 2.0]), np.array([False, False]), np.array([0, 1]))

@@ -1,4 +1,4 @@
-"""Log-rank test, restricted mean and a small Cox fit."""
+"""Log-rank test and a small Cox fit."""
 
 from __future__ import annotations
 
@@ -63,28 +63,6 @@ def logrank_test(time: np.ndarray, event: np.ndarray, group: np.ndarray, rho: fl
     return LogRank(chi2, float(chdtrc(len(levels) - 1, chi2)), observed, expected)
 
 
-def restricted_mean(time: np.ndarray, event: np.ndarray, tau: float) -> tuple[float, float]:
-    """Restricted mean survival time to ``tau`` and its standard error, in the unit of ``time``.
-
-    NaN when tau lies beyond the last observed time and the curve has not reached 0: the area is not known.
-
-    References
-    ----------
-    Royston and Parmar, BMC Med Res Methodol 2013, doi:10.1186/1471-2288-13-152
-    """
-    km = kaplan_meier(time, event)
-    if tau > km.time[-1] and km.survival[-1] > 0:
-        return np.nan, np.nan
-    inside = km.time < tau
-    edges = np.concatenate(([0.0], km.time[inside], [tau]))
-    area = np.concatenate(([1.0], km.survival[inside])) * np.diff(edges)
-    remaining = np.cumsum(area[::-1])[::-1][1:]  # area to the right of each event time
-    d, n = km.events[inside], km.at_risk[inside]
-    alive = n > d
-    variance = np.where(alive, remaining**2 * d / (n * np.where(alive, n - d, 1.0)), 0.0).sum()
-    return float(area.sum()), float(np.sqrt(variance))
-
-
 @dataclass(frozen=True)
 class CoxFit:
     """A Cox fit (Efron ties) with its baseline hazard.
@@ -122,7 +100,7 @@ def fit_cox(x: np.ndarray, time: np.ndarray, event: np.ndarray, ridge: float = 0
     ridge : float
         As in :func:`amlprognosis.models.cox_kernels.fit_cox`.
     """
-    # Here and not above: loading numba takes a second, and the metrics do not need it.
+    # Here and not above: loading numba takes a second, and a log-rank test does not need it.
     from amlprognosis.models import cox_kernels
 
     x = np.asarray(x, dtype=float)

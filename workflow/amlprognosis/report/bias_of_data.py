@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from amlprognosis.normalize.duplicates import COPIED, SHARED
 from amlprognosis.report.bias_signals import Signal, cohort_values, grade, labels, worst
 from amlprognosis.report.chosen import main_model
 from amlprognosis.report.reading import row_of
@@ -13,10 +14,7 @@ SOME_LEFT_OUT, MANY_LEFT_OUT = 0.1, 0.2
 SOME_TIME_ZERO = 0.05
 FEW_DEATHS, SOME_DEATHS = 50, 100
 # Reasons of exclusion that are no loss of patients: eligibility, further samples of those who stay, and copies.
-PLANNED = (
-    "further sample of a patient", "normal tissue", "same expression profile as another patient",
-    "also in the training cohort",
-)  # fmt: skip
+PLANNED = ("further sample of a patient", "normal tissue", COPIED, SHARED)
 # Rows of the leakage checks that speak of a whole cohort, not of one suspect.
 WHOLE = ("all patients", "all features")
 
@@ -43,7 +41,7 @@ def left_out(study: Study, tables: Tables) -> dict[str, tuple[int, int]]:
         settings = study.cohorts.get(name)
         planned = {rule.reason for rule in settings.clinical.exclude} if settings and settings.clinical else set()
         reasons = [] if table is None else [str(r) for r in table.loc[table["cohort"] == name, "reason"]]
-        lost = [r for r in reasons if r not in planned and not r.startswith(PLANNED)]
+        lost = [r for r in reasons if r not in planned and r not in PLANNED]
         found[name] = (len(lost), int(patients) + len(lost))
     return found
 

@@ -11,6 +11,7 @@ import pandas as pd
 from amlprognosis.cohort import RISKS, exclusions, preprocessing, provenance
 from amlprognosis.evaluation.survival_groups import median_survival
 from amlprognosis.models.kaplan_meier import censoring_curve, kaplan_meier
+from amlprognosis.normalize.duplicates import COPIED, SHARED
 from amlprognosis.study import GeoSource, Study, TablesSource
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def cohort_tables(study: Study, cohorts: Mapping[str, AnnData]) -> dict[str, pd.
     names = [name for name in study.cohorts if name in cohorts]
     return {
         "cohorts": pd.DataFrame([_cohort_row(study, name, cohorts[name]) for name in names]),
-        "flow": pd.DataFrame([row for name in names for row in _flow(name, cohorts[name])]),
+        "flow": pd.DataFrame([row for name in names for row in _flow(study, name, cohorts[name])]),
         "exclusions": _stacked({name: exclusions(cohorts[name]) for name in names}),
         "preprocessing": _stacked({name: preprocessing(cohorts[name]) for name in names}),
         # Without the date of retrieval: equal files give equal tables. PROVENANCE.json keeps it.
@@ -80,22 +81,35 @@ def _platform_text(source: object) -> str:
     return source.platform if isinstance(source, GeoSource) else "RNA-seq counts (STAR)"
 
 
-def _flow(name: str, adata: AnnData) -> list[dict[str, object]]:
-    """Counts down from everyone the source names; a reason per line."""
+def _flow(study: Study, name: str, adata: AnnData) -> list[dict[str, object]]:
+    """Counts down from everyone the source names, in the order in which patients are left out; a reason per line."""
     left_out = exclusions(adata)
     remaining = adata.n_obs + len(left_out)
     rows: list[dict[str, object]] = [
         {"cohort": name, "step": "samples in the source", "reason": "", "patients": remaining, "remaining": remaining}
     ]
-    for reason, part in left_out.groupby("reason", sort=True):
-        remaining -= len(part)
-        rows.append(
-            {"cohort": name, "step": "excluded", "reason": reason, "patients": len(part), "remaining": remaining}
-        )
+    counts = left_out["reason"].astype(str).value_counts()
+    for reason in sorted(counts.index, key=lambda text: (_stage(study, name, text), text)):
+        count = int(counts[reason])
+        remaining -= count
+        rows.append({"cohort": name, "step": "excluded", "reason": reason, "patients": count, "remaining": remaining})
     rows.append(
         {"cohort": name, "step": "patients analysed", "reason": "", "patients": adata.n_obs, "remaining": adata.n_obs}
     )
     return rows
+
+
+def _stage(study: Study, name: str, reason: str) -> int:
+    """When a patient is left out: by the source, at joining, by the study, for the outcome, as a copy, as shared."""
+    mapping = study.cohorts[name].clinical
+    stages = (
+        ("no expression data", "no clinical data"),
+        tuple(rule.reason for rule in mapping.exclude) if mapping else (),
+        tuple(f"overall survival {what}" for what in ("status missing", "time missing", "time zero")),
+        (COPIED,),
+        (SHARED,),
+    )
+    return next((place for place, reasons in enumerate(stages, start=1) if reason in reasons), 0)
 
 
 def _stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

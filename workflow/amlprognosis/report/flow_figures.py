@@ -45,10 +45,9 @@ def figure_flow(tables: Tables, study: Study, cohort: str) -> Panel:
         arrows.append({"kind": "branch", "y": middle})
         cursor = low
     last = cursor + (22 if removed else 26)
-    final = [f"Analysed: n = {before:,}"]
     events = _events(tables, cohort)
-    if events is not None:
-        final.append(f"{events:,} deaths")
+    final = ["Training" if cohort == study.training else "Validation, locked", f"Analysed: n = {before:,}"]
+    final += [f"{events:,} deaths"] if events is not None else []
     end = _box(boxes, last, final, "left", bold=True)
     spoken = f"Flow of {study.cohort_label(cohort)}: {start:,} patients"
     spoken += "".join(f"; {count:,} left out: {reason}" for count, reason in removed)
@@ -80,11 +79,11 @@ def _events(tables: Tables, cohort: str) -> int | None:
 
 
 def _box(boxes: list[dict[str, Any]], top: float, texts: list[str], side: str, bold: bool = False) -> float:
-    """Add a box; returns its lower edge."""
+    """Add a box, whose first text is a heading: bold in boxes at the side, plain in others; returns its lower edge."""
     lines: list[dict[str, Any]] = []
     for place, text in enumerate(texts):
         for line in textwrap.wrap(text, WIDE) or [""]:
-            lines.append({"text": line, "bold": (bold and place == len(texts) - 1) or (not bold and place == 0)})
+            lines.append({"text": line, "bold": bold == (place > 0)})
     bottom = top + 14 + LINE * len(lines)
     boxes.append({"top": top, "bottom": bottom, "side": side, "lines": lines})
     return bottom

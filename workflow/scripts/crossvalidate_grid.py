@@ -23,12 +23,13 @@ with job(snakemake) as study:
         repeat,
         study.evaluation.horizons_years,
         study.seed,
-        study.models.grid.inner_folds if study.nests_grid else 0,
+        study.models.grid.inner_folds,
         snakemake.threads,
         f"{group}, repeat {repeat} of {study.crossvalidation.repeats}",
     )
     result.outer.predictions.to_parquet(snakemake.output.predictions)
     result.outer.selected.to_parquet(snakemake.output.selected)
-    result.inner.to_parquet(snakemake.output.inner)
+    # A grid of one has nothing to choose; its inner folds calibrated the survival curves.
+    (result.inner if study.nests_grid else result.inner.iloc[:0]).to_parquet(snakemake.output.inner)
     write_table(result.outer.notes, snakemake.output.notes)
     Path(snakemake.output.seconds).write_text(json.dumps(result.outer.seconds, sort_keys=True) + "\n")

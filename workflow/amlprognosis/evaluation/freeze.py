@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from amlprognosis import __version__
 from amlprognosis.errors import InputError
 from amlprognosis.evaluation.crossvalidate import derive_seed, structured_outcome
+from amlprognosis.evaluation.inner_runs import InnerRun, run_inner_folds
 from amlprognosis.models.concordance import harrell_concordance
 from amlprognosis.models.learners.base import run_threads
 from amlprognosis.models.workbench import Workbench
@@ -30,6 +31,7 @@ def freeze(
     directory: str | Path,
     bench: Workbench | None = None,
     platform: str | Path | None = None,
+    inner: InnerRun | None = None,
 ) -> None:
     """Fit a model on all training patients and freeze it.
 
@@ -53,6 +55,8 @@ def freeze(
     platform : path, optional
         Reference of the training platform, put beside models with expression; without it they can be applied to
         log2 values of the same platform only.
+    inner : InnerRun, optional
+        Calibrates the survival curves of a member of the grid.
 
     Raises
     ------
@@ -82,6 +86,8 @@ def freeze(
             json.dumps({"refused": str(error), "metadata": metadata}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
         )
         return
+    if inner is not None:
+        inner.calibrate({name: model})
     time, event = outcome["os_time"].to_numpy(dtype=float), outcome["os_event"].to_numpy(dtype=bool)
     # On the patients it was fitted on: no figure of merit, but what shows how much of one is optimism.
     metadata["c_own_training"] = harrell_concordance(time, event, model.predict(features)).index
@@ -119,13 +125,18 @@ def freeze_all(
     study, make, features, outcome, platform
         As for :func:`freeze`.
     """
-    bench = None
+    bench, inner = None, None
     if is_grid(names[0]):
         seed = derive_seed(study.seed, "grid", 0, 0)
         bench = make(names[0], seed).workbench(features, structured_outcome(outcome), seed)
 
     def one(name: str) -> None:
-        freeze(study, name, make, features, outcome, Path(directory) / model_slug(name), bench, platform)
+        freeze(study, name, make, features, outcome, Path(directory) / model_slug(name), bench, platform, inner)
 
     with threadpool_limits(limits=1):
+        if bench is not None and study.models.grid.inner_folds:
+            inner = run_inner_folds(
+                features, structured_outcome(outcome), names, make, (study.seed, 0, 0), study.models.grid.inner_folds,
+                lambda function, items: run_threads(function, items, n_jobs),
+            )  # fmt: skip
         run_threads(one, names, n_jobs if bench is not None else 1)

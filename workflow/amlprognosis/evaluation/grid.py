@@ -1,7 +1,8 @@
 """Cross-validation of the grid: what its members share is computed once per training part.
 
 With inner folds the whole grid is run again inside each training part, so that choosing its best member is itself a
-procedure that never saw the held-out patients (Varma 2006, doi:10.1186/1471-2105-7-91).
+procedure that never saw the held-out patients (Varma 2006, doi:10.1186/1471-2105-7-91), and so that the survival curves
+of a member rest on patients who had no part in its screen and selection.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import time as clock
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
@@ -27,13 +28,11 @@ from amlprognosis.evaluation.crossvalidate import (
     gather,
     predict_frame,
 )
+from amlprognosis.evaluation.inner_runs import PAIRS, bench_or_reason, run_inner_folds
 from amlprognosis.evaluation.progress import Progress
-from amlprognosis.models.concordance import harrell_concordance
-from amlprognosis.models.cox_lasso import stratified_folds
-from amlprognosis.models.workbench import Workbench
 
 logger = logging.getLogger(__name__)
-INNER_COLUMNS = ["model", "repeat", "fold", "inner_fold", "concordant", "comparable"]
+INNER_COLUMNS = ["model", "repeat", "fold", "inner_fold", *PAIRS]
 # Families whose fits take longest are started first, so that threads end together.
 _HEAVY = ("RSF", "GBM", "survival-SVM", "CoxBoost", "StepCox", "PLS-Cox")
 
@@ -75,7 +74,7 @@ def crossvalidate_grid(
         As for :func:`~amlprognosis.evaluation.crossvalidate.crossvalidate`; all models are
         :class:`~amlprognosis.models.combination.Combination` with the same screen.
     inner_folds : int
-        Folds inside each training part; 0 = none.
+        Folds inside each training part; with 0 survival curves are those of the learners, far too extreme.
     n_jobs : int
         Threads over members; they do not change the result.
     label : str
@@ -97,18 +96,24 @@ def crossvalidate_grid(
     seconds = dict.fromkeys(models, 0.0)
     with threadpool_limits(limits=1), ThreadPoolExecutor(max(1, n_jobs)) as pool:
         for part in parts:
-            for fit in _fit_all(part, order, make, seed, repeat, pool, progress, horizons_years):
-                where = {"model": fit.model, "repeat": repeat, "fold": part.fold}
+            fits = _fit_all(part, order, make, seed, repeat, pool, progress)
+            if inner_folds:
+                held_out = run_inner_folds(
+                    part.train, part.y, order, make, (seed, repeat, part.fold), inner_folds, pool.map, progress.done
+                )
+                inner.append(held_out.pairs.assign(repeat=repeat, fold=part.fold))
+                held_out.calibrate({fit.model: fit.estimator for fit in fits})
+            tables = pool.map(partial(_predict, test=part.test, horizons_years=horizons_years), fits)
+            for fit, table in zip(fits, tables, strict=True):
+                where: dict[str, object] = {"model": fit.model, "repeat": repeat, "fold": part.fold}
                 seconds[fit.model] += fit.seconds
-                if fit.refused:
+                if table is None:
                     logger.warning("%s, repeat %d, fold %d: %s", fit.model, repeat, part.fold, fit.refused)
                     notes.append(where | {"reason": fit.refused})
                 else:
-                    predictions.append(fit.table.assign(**where))
-                    selected.append(fit.selected.assign(**where))
-            if inner_folds:
-                inner += _inner(part, order, make, seed, repeat, inner_folds, pool, progress)
-    table = pd.DataFrame(inner, columns=INNER_COLUMNS)
+                    predictions.append(table.assign(**where))
+                    selected.append(fit.estimator.selected_features().assign(**where))
+    table = pd.concat(inner, ignore_index=True)[INNER_COLUMNS] if inner else pd.DataFrame(columns=INNER_COLUMNS)
     table = table.sort_values(INNER_COLUMNS[:4], kind="stable", ignore_index=True)
     return GridResult(gather(predictions, selected, seconds, notes, horizons_years), table)
 
@@ -123,13 +128,7 @@ class _Fit:
     model: str
     seconds: float = 0.0
     refused: str = ""
-    table: Any = None
-    selected: Any = None
-
-
-def _make_bench(make: Make, model: str, train: pd.DataFrame, y: np.ndarray, seed: int) -> Workbench:
-    bench: Workbench = make(model, seed).workbench(train, y, seed)
-    return bench
+    estimator: Any = None
 
 
 def _fit_all(
@@ -140,9 +139,8 @@ def _fit_all(
     repeat: int,
     pool: ThreadPoolExecutor,
     progress: Progress,
-    horizons_years: Sequence[float],
 ) -> list[_Fit]:
-    bench, refused = _bench_or_reason(make, models[0], part.train, part.y, derive_seed(seed, "grid", repeat, part.fold))
+    bench, refused = bench_or_reason(make, models[0], part.train, part.y, derive_seed(seed, "grid", repeat, part.fold))
 
     def fit(model: str) -> _Fit:
         found = _Fit(model, refused=refused)
@@ -151,8 +149,7 @@ def _fit_all(
             if bench is not None:
                 estimator = make(model, derive_seed(seed, model, repeat, part.fold)).fit(part.train, part.y, bench)
                 found.seconds = clock.perf_counter() - started
-                found.table = predict_frame(estimator, part.test, horizons_years)
-                found.selected = estimator.selected_features()
+                found.estimator = estimator
         except InputError as error:
             found.refused = str(error)
         progress.done()
@@ -161,52 +158,10 @@ def _fit_all(
     return list(pool.map(fit, models))
 
 
-def _bench_or_reason(
-    make: Make, model: str, train: pd.DataFrame, y: np.ndarray, seed: int
-) -> tuple[Workbench | None, str]:
+def _predict(fit: _Fit, test: pd.DataFrame, horizons_years: Sequence[float]) -> pd.DataFrame | None:
+    """Predictions, or None with the reason in ``fit``."""
     try:
-        return _make_bench(make, model, train, y, seed), ""
+        return None if fit.estimator is None else predict_frame(fit.estimator, test, horizons_years)
     except InputError as error:
-        return None, str(error)
-
-
-def _inner(
-    part: FoldPart,
-    models: Sequence[str],
-    make: Make,
-    seed: int,
-    repeat: int,
-    inner_folds: int,
-    pool: ThreadPoolExecutor,
-    progress: Progress,
-) -> list[tuple[str, int, int, int, float, int]]:
-    """Concordance of each member in the inner folds of a training part."""
-    order = np.argsort(part.train.index.astype(str).to_numpy(), kind="stable")
-    train, y = part.train.iloc[order], part.y[order]
-    rng = np.random.default_rng(derive_seed(seed, "inner folds", repeat, part.fold))
-    label = stratified_folds(y["event"], inner_folds, rng)
-    rows = []
-    for number in range(inner_folds):
-        held = label == number
-        pairs = harrell_concordance(y["time"][held], y["event"][held], np.zeros(held.sum()))
-        comparable = pairs.tied_risk
-        seed_of_fold = derive_seed(seed, f"grid|{number}", repeat, part.fold)
-        bench, _ = _bench_or_reason(make, models[0], train[~held], y[~held], seed_of_fold)
-
-        def concordant(model: str, held: np.ndarray = held, bench: Any = bench, number: int = number) -> float:
-            count = np.nan
-            try:
-                if bench is not None:
-                    seed_of_fit = derive_seed(seed, f"{model}|{number}", repeat, part.fold)
-                    estimator = make(model, seed_of_fit).fit(train[~held], y[~held], bench)
-                    found = harrell_concordance(y["time"][held], y["event"][held], estimator.predict(train[held]))
-                    count = found.concordant + 0.5 * found.tied_risk
-            except InputError:
-                count = np.nan
-            progress.done()
-            return count
-
-        for model, count in zip(models, pool.map(concordant, models), strict=True):
-            known = 0.5 * comparable if np.isnan(count) else count
-            rows.append((model, repeat, part.fold, number + 1, float(known), int(comparable)))
-    return rows
+        fit.refused = str(error)
+        return None

@@ -11,18 +11,42 @@ import numpy as np
 import pandas as pd
 
 from amlprognosis.errors import InputError
-from amlprognosis.models.base import RiskModel
+from amlprognosis.models.base import RiskModel, _step_values, check_outcome
 from amlprognosis.models.contributions import Additive, linear_terms
+from amlprognosis.models.cox_kernels import baseline_hazard, fit_cox
 from amlprognosis.models.families import make_learner
+from amlprognosis.models.learners.base import NO_SIGNAL
 from amlprognosis.models.screened import ForestMixin
 from amlprognosis.models.workbench import Workbench
 from amlprognosis.study.names import parse_grid_name
+
+UNCALIBRATED = "survival curves are not calibrated: the patients that set them had a part in screen and selection"
+CURVE_QUANTILES = (0.25, 0.5, 0.75)
+FEWEST_DEATHS = 5
+# A slope from few deaths is uncertain, and new patients vary less than it says: it is shrunk as if so many more deaths
+# had told of no signal (van Houwelingen 1990, doi:10.1002/sim.4780091109, for why).
+PRIOR_DEATHS = 10.0
+_CLIP = 1e-4
+
+
+def _hazards(survival: np.ndarray) -> np.ndarray:
+    """Cumulative hazards, of survival kept within [0.0001, 0.9999]: forests may predict exactly 0 or 1."""
+    return -np.log(np.clip(survival, _CLIP, 1.0 - _CLIP))
+
+
+def _slope(score: np.ndarray, time: np.ndarray, event: np.ndarray) -> float:
+    """Log hazard ratio per unit of score, at least 0; 0 without signal or deaths enough."""
+    if event.sum() < FEWEST_DEATHS or np.ptp(score) < 1e-9:
+        return 0.0
+    return max(float(fit_cox(score[:, None], time, event, ridge=PRIOR_DEATHS).beta[0]), 0.0)
 
 
 class Combination(ForestMixin, RiskModel):
     """A learner of the grid, alone or behind a selector, on genes that pass a univariate screen.
 
-    Everything is learned in the training part: imputation, scaling, screen, selector, tuning, cut-point.
+    Everything is learned in the training part: imputation, scaling, screen, selector, tuning, cut-point. Survival
+    curves need :meth:`calibrate` on top: the learner's own inner folds lie behind screen and selector, which saw the
+    patients held out there, so that its curves are far too extreme.
 
     Parameters
     ----------
@@ -49,6 +73,9 @@ class Combination(ForestMixin, RiskModel):
         Of a tree learner.
     importances_ : ndarray
         Weights of ``features_in_``.
+    lp_slope_ : float
+        Log hazard ratio per unit of risk; of a calibrated forest the power that its cumulative hazards, by those of
+        all patients, are raised to (1 = its own curves, 0 = the same curve for everyone).
     n_candidates_, n_screened_, n_selected_ : int
         Genes usable, past the screen, past the selector.
     """
@@ -142,14 +169,65 @@ class Combination(ForestMixin, RiskModel):
         self.n_patients_, self.n_events_ = len(bench.outcome), int(bench.outcome["event"].sum())
         if self.kind_ != "linear":
             self.forest_ = self.forest_.with_cover(z[:, used])
-        self.cutpoint_ = float(np.median(self._risk(z[:, used])))
+        risk = self._risk(z[:, used])
+        self.cutpoint_ = float(np.median(risk))
+        self.risk_center_, self.risk_scale_ = float(risk.mean()), float(risk.std()) or 1.0
+        self.curve_days_ = np.quantile(bench.outcome["time"][bench.outcome["event"]], CURVE_QUANTILES)
+        self.notes_.append(UNCALIBRATED)
         return self
+
+    def curve_score(self, X: pd.DataFrame, risk: np.ndarray) -> np.ndarray:
+        """What :meth:`calibrate` compares over fits of different patients.
+
+        Parameters
+        ----------
+        X : DataFrame (n, n_features)
+        risk : ndarray (n,)
+            What :meth:`predict` says of them.
+
+        Returns
+        -------
+        ndarray (n,)
+            The risk in standard deviations from the mean of the training part; of a forest the mean log cumulative
+            hazard at the quartiles of the training part's times of death.
+        """
+        if self.kind_ != "forest":
+            return (risk - self.risk_center_) / self.risk_scale_
+        return np.log(_hazards(self.forest_.survival(self._design(X), self.curve_days_))).mean(axis=1)
+
+    def calibrate(self, score: np.ndarray, y: np.ndarray) -> None:
+        """Set the survival curves from patients who had no part in the screen, selection and fit that score them.
+
+        Risk, risk groups and ranks stay as they are. A slope below 0 becomes 0, with a note.
+
+        Parameters
+        ----------
+        score : ndarray (n,)
+            :meth:`curve_score` by fits of the same combination to other patients of the training part (inner folds);
+            NaN where there is none.
+        y : structured ndarray (n,)
+            Outcome of these patients.
+        """
+        time, event = check_outcome(y, len(score))
+        known = np.isfinite(score)
+        slope = _slope(score[known], time[known], event[known])
+        self.notes_ = [note for note in self.notes_ if note not in (UNCALIBRATED, NO_SIGNAL)]
+        if slope == 0:
+            self.notes_.append(NO_SIGNAL)
+        if self.kind_ == "forest" or not known.any():
+            known, score = np.ones(len(score), dtype=bool), np.zeros(len(score))
+        times, hazard = baseline_hazard(slope * score[known], time[known], event[known])
+        self.baseline_times_, self.baseline_hazard_, self.lp_slope_ = times, hazard, slope
+        if self.kind_ != "forest":
+            self.lp_slope_ = slope / self.risk_scale_
+            self.baseline_hazard_ = hazard * np.exp(-self.lp_slope_ * self.risk_center_)
 
     def _adopt(self, learner: Any) -> np.ndarray:
         """Take over what a fitted learner predicts with; gives the positions of the columns it uses."""
         self.coef_, self.offset_ = np.array([]), 0.0
         self.lp_slope_ = float(learner.lp_slope_)
         self.baseline_times_ = learner.baseline_times_
+        self.__dict__.pop("baseline_hazard_", None)
         if hasattr(learner, "baseline_hazard_"):
             self.baseline_hazard_ = learner.baseline_hazard_
         if hasattr(learner, "coef_"):
@@ -179,10 +257,22 @@ class Combination(ForestMixin, RiskModel):
         return super()._additive(values)
 
     def predict_survival(self, X: pd.DataFrame, times_days: Any) -> np.ndarray:
-        """Survival probability of each patient (n, len(times_days)); of a forest the mean over its trees."""
+        """Survival probability of each patient (n, len(times_days)).
+
+        Of a forest the mean over its trees; once calibrated, its cumulative hazards relative to those of all training
+        patients are raised to the power ``lp_slope_``.
+        """
         if self.kind_ != "forest":
             return super().predict_survival(X, times_days)
-        return self.forest_.survival(self._design(X), times_days)
+        if not hasattr(self, "baseline_hazard_"):
+            return self.forest_.survival(self._design(X), times_days)
+        days = self.forest_.times
+        common = _step_values(self.baseline_times_, self.baseline_hazard_, days)
+        own = _hazards(self.forest_.survival(self._design(X), days))
+        # A power above 1 can bend a curve upwards where the forest's own hazard hardly grows.
+        hazard = np.maximum.accumulate(common * np.exp(self.lp_slope_ * np.log(own / common)), axis=1)
+        position = np.searchsorted(days, np.asarray(times_days, dtype=np.float64), side="right")
+        return np.exp(-np.column_stack([np.zeros(len(own)), hazard]))[:, position]
 
     def _weights(self) -> tuple[list[str], np.ndarray]:
         order = np.lexsort((np.array(self.features_in_), -np.abs(self.importances_)))

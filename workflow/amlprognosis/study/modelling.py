@@ -135,8 +135,9 @@ class GridSettings(Section):
         default=5,
         ge=0,
         le=20,
-        description="Inner folds, in which the whole grid is run again to choose its best member within each training "
-        "part: what the best of the grid is honestly worth. 0 leaves that out.",
+        description="Inner folds, in which the whole grid is run again within each training part: to choose its best "
+        "member (what the best of the grid is honestly worth) and to calibrate the survival curves. 0 leaves that out: "
+        "the curves are then far too extreme.",
     )
 
     @field_validator("inner_folds")

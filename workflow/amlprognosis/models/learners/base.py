@@ -15,6 +15,7 @@ from amlprognosis.models.base import _step_values, check_outcome
 from amlprognosis.models.concordance import harrell_concordance
 from amlprognosis.models.cox_kernels import baseline_hazard, fit_cox
 
+NO_SIGNAL = "held-out risks carry no signal: survival curves are the same for everyone"
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -159,7 +160,7 @@ class SurvivalLearner(BaseEstimator):
         if np.ptp(held_out_risk) > 1e-9:
             slope = float(fit_cox(held_out_risk[:, None], time, event).beta[0])
         if not slope > 0:
-            self.notes_.append("held-out risks carry no signal: survival curves are the same for everyone")
+            self.notes_.append(NO_SIGNAL)
         self.lp_slope_ = min(max(slope, 0.0), 1e6)
         self.baseline_times_, self.baseline_hazard_ = baseline_hazard(self.lp_slope_ * held_out_risk, time, event)
 

@@ -10,14 +10,15 @@ import pytest
 from amlprognosis.cohort import check_outcome
 from amlprognosis.demo.recovery import planted_tables
 from amlprognosis.demo.simulate import simulate
-from amlprognosis.evaluation.apply import apply_models
+from amlprognosis.evaluation.apply import apply_models, main_adaptation_only
 from amlprognosis.evaluation.crossvalidate import crossvalidate
 from amlprognosis.evaluation.design import make_design
 from amlprognosis.evaluation.freeze import freeze
 from amlprognosis.evaluation.inputs import OUTCOME, model_factory, read_frozen
 from amlprognosis.evaluation.leaderboard import leaderboard, validation_table
 from amlprognosis.normalize.assemble import assemble_cohort, frozen_reference
-from amlprognosis.normalize.harmonize import adapt, validation_features
+from amlprognosis.normalize.harmonize import validation_features
+from amlprognosis.normalize.platform import training_platform, write_platform
 from amlprognosis.retrieve.read import read_source
 from amlprognosis.retrieve.sources import retrieve
 from amlprognosis.signatures.gene_sets import read_gmt
@@ -49,17 +50,17 @@ def test_demo_recovers_its_planted_truth(tmp_path: Path, monkeypatch: pytest.Mon
     horizons = study.evaluation.horizons_years
     run = crossvalidate(features, outcome, design.folds, models, make, 1, horizons, study.seed)
     board = leaderboard(run.predictions, outcome, horizons, 100, study.seed)
+    platform = tmp_path / "platform.json.gz"
+    write_platform(training_platform(features, cohorts[study.training]), platform)
     for name in models:
-        freeze(study, name, make, features, outcome, tmp_path / "models" / name)
+        freeze(study, name, make, features, outcome, tmp_path / "models" / name, platform=platform)
     validated = []
     for name in study.validation:
         own, _ = validation_features(study, name, cohorts[name], list(features.columns))
-        adapted = adapt(own, features, study.cohorts[name].adaptation[0])
         folders = [tmp_path / "models" / model for model in models]
         outcomes = {name: cohorts[name].obs}
-        validated.append(
-            validation_table(apply_models(study, name, adapted, folders)[0], outcomes, horizons, 100, study.seed)
-        )
+        predictions = main_adaptation_only(study, apply_models(study, name, own.drop(columns=OUTCOME), folders)[0])
+        validated.append(validation_table(predictions, outcomes, horizons, 100, study.seed))
     validation = pd.concat(validated)
     index = index_table(read_frozen(tmp_path / "models" / "gene_index"), {}, {n: s.genes for n, s in sets.items()})
     _, summary = planted_tables(truth, design.candidates["genes"], index, board, validation)

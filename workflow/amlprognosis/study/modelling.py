@@ -275,7 +275,11 @@ class Evaluation(Section):
     """How models are judged."""
 
     horizons_years: list[float] = Field(default=[1, 3, 5], min_length=1, description="Horizons of AUC and Brier.")
-    main_horizon_years: float = Field(default=3, gt=0, description="Horizon of calibration figures.")
+    main_horizon_years: float = Field(
+        default=3,
+        gt=0,
+        description="Horizon of calibration, net benefit, decision curves and paired Brier differences.",
+    )
     bootstrap: int = Field(default=1000, ge=100, description="Bootstrap replicates over patients.")
     decision_threshold: float = Field(
         default=0.5,

@@ -10,7 +10,8 @@ from evaluation_helpers import Screened, make, make_world
 from amlprognosis.errors import InputError
 from amlprognosis.evaluation.crossvalidate import crossvalidate, structured_outcome
 from amlprognosis.evaluation.leakage import held_out_influence, leaky_c_index
-from amlprognosis.evaluation.metrics import blocked_concordance, sheet_from_predictions
+from amlprognosis.evaluation.metrics import blocked_concordance
+from amlprognosis.evaluation.sheets import sheet_from_predictions
 
 
 def honest(features, outcome, folds):

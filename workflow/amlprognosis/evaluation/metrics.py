@@ -26,7 +26,6 @@ from amlprognosis.evaluation.pairs import (
 )
 from amlprognosis.evaluation.restricted_mean import restricted_mean_values
 from amlprognosis.evaluation.sheets import Sheet, mean_over_repeats
-from amlprognosis.evaluation.sheets import sheet_from_predictions as sheet_from_predictions
 from amlprognosis.models.kaplan_meier import KaplanMeier, censoring_curve
 from amlprognosis.study import DAYS_PER_YEAR, horizon_suffix
 

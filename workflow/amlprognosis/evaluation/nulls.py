@@ -15,7 +15,8 @@ import pandas as pd
 from amlprognosis.errors import InputError
 from amlprognosis.evaluation.crossvalidate import Make, crossvalidate, derive_seed, fold_parts, structured_outcome
 from amlprognosis.evaluation.fast_index import PairCount, SharedIndex
-from amlprognosis.evaluation.metrics import blocked_concordance, sheet_from_predictions
+from amlprognosis.evaluation.metrics import blocked_concordance
+from amlprognosis.evaluation.sheets import sheet_from_predictions
 from amlprognosis.models.concordance import harrell_concordance
 from amlprognosis.models.gene_index import PREFIX, GeneIndex
 from amlprognosis.models.learners.base import run_threads

@@ -220,21 +220,22 @@ def test_tables_of_the_page(study: Study, tables: dict[str, pd.DataFrame]) -> No
         {
             "cohort": "train",
             "model": "gene_index",
-            "subgroup": ["all", "sex", "age"],
-            "level": ["all", "female", "not recorded"],
-            "patients": [100, 40, 0],
-            "events": [50, 20, 0],
-            "c_harrell": 0.6,
+            "subgroup": ["all", "sex", "sex", "age"],
+            "level": ["all", "female", "male", "not recorded"],
+            "patients": [100, 40, 12, 0],
+            "events": [50, 20, 5, 0],
+            "c_harrell": [0.6, 0.6, float("nan"), float("nan")],
             "c_harrell_low": 0.5,
             "c_harrell_high": 0.7,
             "oe": 1.0,
             "oe_low": 0.9,
             "oe_high": 1.1,
-            "note": ["", "", "the cohort records no age"],
+            "note": ["", "", "fewer than 10 deaths: no figures", "the cohort records no age"],
         }
     )
     found = subgroups(Tables({"subgroups": rows}), study)
     assert found is not None
-    assert [row[2].text for row in found.rows] == ["All patients", "Sex: female"]
+    assert [row[2].text for row in found.rows] == ["All patients", "Sex: female", "Sex: male"]
+    assert [row[4].text for row in found.rows] == ["0.60 (0.50–0.70)", "0.60 (0.50–0.70)", "fewer than 10 deaths"]
     assert risk_domains(Tables({})) is None
     assert subgroups(Tables({}), study) is None

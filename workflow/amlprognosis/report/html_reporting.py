@@ -16,7 +16,7 @@ from amlprognosis.report.html_cells import (
     text_cell,
 )
 from amlprognosis.report.risk_of_bias import OVERALL
-from amlprognosis.report.theme import Tables
+from amlprognosis.report.theme import Tables, number
 from amlprognosis.report.tripod_base import status_counts
 from amlprognosis.study import Study, model_label
 
@@ -84,12 +84,18 @@ def subgroups(tables: Tables, study: Study) -> PageTable | None:
         ("Model", False, of_column("model", lambda value: text_cell(model_label(str(value))))),
         ("Subgroup", False, _subgroup),
         ("Patients / deaths", True, sizes_cell),
-        ("C (Harrell)", True, estimate_cell("c_harrell")),
+        ("C (Harrell)", True, _concordance),
         (f"O/E {study.evaluation.main_horizon_years:g} y", True, estimate_cell("oe")),
     ]
-    if shown["note"].map(lambda note: isinstance(note, str) and note != "").any():
-        columns.append(("Note", False, of_column("note", _given)))
     return page_table("subgroups", shown, columns)
+
+
+def _concordance(row: Any) -> Cell:
+    """C with its interval, or in few words why there is none."""
+    note = row.get("note")
+    if number(row.get("c_harrell")) is None and isinstance(note, str) and note:
+        return Cell(note.partition(":")[0], "")
+    return estimate_cell("c_harrell")(row)
 
 
 def _subgroup(row: Any) -> Cell:

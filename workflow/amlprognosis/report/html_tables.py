@@ -322,17 +322,15 @@ def sample_size(tables: Tables) -> PageTable | None:
         text = str(row.get("verdict", ""))
         ratio = number(row.get("events_per_parameter"))
         small = (ratio is not None and ratio < 10) or "small" in text or "insufficient" in text
-        why = row.get("riley_criterion")
-        shown = f"{text}: {why}" if "small" in text and isinstance(why, str) else text
-        return Cell(shown.replace("_", " "), text, "bad" if small else "")
+        return Cell(text.replace("_", " "), text, "bad" if small else "")
 
     columns: list[Column] = [
         ("Model", False, lambda row: text_cell(model_label(row["model"]))),
-        ("Deaths", True, lambda row: count_cell(row.get("events"))),
-        ("Candidate parameters", True, lambda row: count_cell(row.get("candidate_parameters"))),
-        ("Deaths per parameter", True, lambda row: number_cell(row.get("events_per_parameter"), 2)),
+        ("Candidates", True, lambda row: count_cell(row.get("candidate_parameters"))),
+        ("Deaths per candidate", True, lambda row: number_cell(row.get("events_per_parameter"), 2)),
         ("Expected shrinkage", True, lambda row: number_cell(row.get("expected_shrinkage"), 2)),
         ("Riley minimum n", True, lambda row: count_cell(row.get("riley_minimum_n"))),
+        ("Needed for", False, lambda row: text_cell(row.get("riley_criterion") or "")),
         ("Verdict", False, verdict),
     ]
     return page_table("sample_size", table, columns)

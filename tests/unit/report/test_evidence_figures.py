@@ -86,7 +86,12 @@ def test_refused_comparisons_stand_in_the_figure_with_their_reason(study, tables
         (
             "not compared: 6 of 6 features have no value in this cohort (clinical:age, clinical:sex_male, "
             "clinical:risk_intermediate, clinical:risk_adverse, clinical:wbc_log10, mutation:NPM1)",
-            "no age, sex, risk group, wbc log10 or mutations",
+            "no age, sex, risk group, white cells or mutations",
+        ),
+        (
+            "not compared: CoxModel: 3 of the 3 columns it needs are absent or without a value (at most 30% may be): "
+            "clinical:age, clinical:risk_intermediate, clinical:risk_adverse",
+            "no age or risk group",
         ),
         ("not fitted: something; and more", "something"),
         (float("nan"), ""),

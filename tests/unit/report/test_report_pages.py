@@ -156,7 +156,7 @@ def test_verdict_and_answers_follow_the_intervals():
     assert answers["beats_clinical"]["array"].word == "No, worse"
     assert answers["beats_age_eln"]["rnaseq"] == Answer("none", "Cannot be said", "no age or risk group")
     assert answers["beats_lsc17"]["train"] == Answer("none", "Cannot be said", "2 of 17 genes measured")
-    assert "LSC17 score in cross-validation" in " ".join(found)
+    assert "It cannot be compared with the published LSC17 in cross-validation" in " ".join(found)
     assert len(table[table["cohort"] == train]) > 0
 
 
@@ -188,6 +188,8 @@ def test_calibration_and_net_benefit_are_judged_by_their_intervals():
     _set(outside, gain, [0.20, 0.16, 0.23], model="gene_index", cohort="rnaseq")
     answers = _answers(study, tables)
     assert answers["calibrated"]["train"].word == "Too extreme"
+    _set(board, slope, [0.3, -0.6, 1.2], model="gene_index")
+    assert _answers(study, tables)["calibrated"]["train"].word == "Too uncertain to say"
     assert answers["calibrated"]["rnaseq"].word == "Too few deaths predicted"
     assert answers["useful"]["train"].word == "Yes"
     assert "treat all 0.240, none 0; against the clinical model" in answers["useful"]["train"].text

@@ -96,7 +96,7 @@ def questions(study: Study, tables: Tables) -> list[Question]:
             text = f"Better than {_short(comparator)}{_system(study, comparator)}?"
             found.append(_against(study, tables, f"beats_{comparator}", text, main, comparator, places, pooled))
     for signature in published(study):
-        text = f"Better than {model_label(signature).split(' (')[0]}, published?"
+        text = f"Better than the published {model_label(signature).split(' (')[0]}?"
         found.append(_against(study, tables, f"beats_{signature}", text, main, signature, places, pooled))
     if main == "gene_index":
         found.append(_random_sets(study, tables, places))
@@ -116,7 +116,8 @@ def _system(study: Study, comparator: str) -> str:
     """Which risk groups they are, where the study says so."""
     clinical = study.cohorts[study.training].clinical
     system = clinical.risk.system if clinical and clinical.risk else ""
-    return f" ({system})" if system and comparator in {"age_eln", "eln"} else ""
+    plain = system.replace(" (", ", ").replace(")", "")
+    return f" ({plain})" if system and comparator in {"age_eln", "eln"} else ""
 
 
 def performance(tables: Tables, study: Study, cohort: str, model: str) -> Any | None:
@@ -289,6 +290,9 @@ def calibration_words(row: Any) -> tuple[str, str]:
             faults.append("too extreme")
         elif low > 1:
             faults.append("too moderate")
+        elif low <= 0:
+            # An interval from useless to perfect shows nothing.
+            faults.append("too uncertain to say")
     low, high = number(row.get("oe_low")), number(row.get("oe_high"))
     if low is not None and high is not None:
         if high < 1:

@@ -61,7 +61,8 @@ def forest(
     data = rows(shown)
     order = [item["label"] for item in shown]
     colors = colors or {}
-    scale = alt.Scale(domain=list(domain), type="log" if log else "linear", nice=False, zero=False)
+    zero = alt.Undefined if log else False
+    scale = alt.Scale(domain=list(domain), type="log" if log else "linear", nice=False, zero=zero)
     axis = alt.Axis(title=title, values=list(ticks) if ticks else alt.Undefined, format="~g", orient="bottom")
     x = alt.X("shown:Q", scale=scale, axis=axis)
     y = alt.Y(
@@ -239,7 +240,14 @@ def grouped_forest(
     if any(item.get("missing") for item in items):
         layers += [
             base.transform_filter("isValid(datum.missing)")
-            .mark_text(align="left", fontSize=11.5, fontStyle="italic", color="#4b5563", **look)
+            .mark_text(
+                align="left",
+                fontSize=11.5,
+                fontStyle="italic",
+                color="#4b5563",
+                limit=alt.ExprRef("width + 105"),
+                **look,
+            )
             .encode(x=alt.value(0), text="missing:N")
             for look in looks
         ]

@@ -54,7 +54,7 @@ def notes(tables: Tables, study: Study) -> PageTable | None:
         head, _, tail = str(value).partition(": ")
         words = [model_label(study.cohort_label(part)) if part in known else part for part in (head, tail) if part]
         text = ": ".join(words)
-        return Cell(text[:1].upper() + text[1:], text)
+        return Cell(text if head in study.models.run else text[:1].upper() + text[1:], text)
 
     known = {*study.cohorts, *study.atlases, *study.models.run, BEST_OF_GRID, "grid"}
     columns: list[Column] = [

@@ -112,7 +112,7 @@ def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]
     if "clinical_gene_index" in ran:
         parts.append(
             "The clinical model with the gene index is a Cox model on the clinical columns and the prevalidated index: "
-            "the index of each training patient came from folds without him (Tibshirani and Efron, "
+            "the index of each training patient came from folds without that patient (Tibshirani and Efron, "
             "doi:10.2202/1544-6115.1000), so that its coefficient is not inflated; a negative coefficient leaves the "
             "index out."
         )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from amlprognosis.report.chosen import COMBINED
 from amlprognosis.report.theme import percent, years_text
 from amlprognosis.report.wording import listed
 from amlprognosis.study import Study
 
 ADAPTED = {
     "none": "no adaptation",
-    "within_sample_ranks": "genes ranked within each sample, normal scores on the scale of the training cohort",
+    "within_sample_ranks": "genes ranked within each sample",
     "reference_quantiles": "each sample brought to the mean quantiles of the training cohort",
     "cohort_rescaling": "each gene re-scaled to the training mean and deviation over the whole cohort",
 }
@@ -48,11 +47,6 @@ def comparison_methods(study: Study) -> str:
         "(Tibshirani and Efron 2002), the Cox models stratified by fold, and the median chi-squared of the repeats was "
         "taken, so that its p-value is approximate."
     )
-    if COMBINED in study.models.run:
-        text += (
-            " The clinical model with the gene index is a Cox model on the clinical variables and the index, which was "
-            "prevalidated inside each training part."
-        )
     if study.validation:
         cohorts = []
         for name in study.validation:

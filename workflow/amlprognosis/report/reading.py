@@ -10,7 +10,10 @@ import pandas as pd
 from amlprognosis.report.theme import Tables, fixed, number
 from amlprognosis.study import Study, model_label
 
-VARIABLES = {"sex_male": "sex", "risk_intermediate": "risk group", "risk_adverse": "risk group"}
+VARIABLES = {
+    "sex_male": "sex", "risk_intermediate": "risk group", "risk_adverse": "risk group", "wbc_log10": "white cells",
+    "wbc": "white cells", "marrow_blasts": "marrow blasts",
+}  # fmt: skip
 LONGEST_REASON = 90
 
 
@@ -57,12 +60,10 @@ def words_of(note: Any) -> str:
     genes = re.search(r"(\d+) of (?:its |the )?(\d+) genes", note)
     if genes:
         return f"{genes[1]} of {genes[2]} genes measured"
-    lacking = re.search(r"no value in this cohort \(([^)]*)\)", note)
-    if lacking:
-        kinds = [part.strip().split(":", 1) for part in lacking[1].split(",")]
+    lacking = re.findall(r"\b(clinical|mutation):(\w+)", note)
+    if lacking and re.search(r"no value in this cohort|absent or without a value", note):
         names = [
-            "mutations" if kind[0] == "mutation" else VARIABLES.get(kind[-1], kind[-1].replace("_", " "))
-            for kind in kinds
+            "mutations" if kind == "mutation" else VARIABLES.get(name, name.replace("_", " ")) for kind, name in lacking
         ]
         names = list(dict.fromkeys(names))
         return f"no {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"no {names[0]}"

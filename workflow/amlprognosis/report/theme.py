@@ -42,6 +42,7 @@ COHORT_COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, "#999999")
 RISK_COLORS = {"favourable": SKY, "intermediate": ORANGE, "adverse": PURPLE, "unknown": LIGHT}
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 STATIC_WIDTH = 640
+VEGALITE_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.1.0.json"
 YEAR = 365.25
 
 
@@ -297,6 +298,8 @@ def _wrap(text: str, width: int) -> list[str]:
 def specification(panel: Panel) -> dict[str, Any]:
     """Vega-Lite specification of a panel for the page: container width, no title, shared configuration."""
     spec = panel.chart.to_dict()
+    # The version that draws it: Altair names a later one, of which every reader's browser would be warned.
+    spec["$schema"] = VEGALITE_SCHEMA
     spec["config"] = config()
     spec["width"] = "container"
     spec["autosize"] = {"type": "fit-x", "contains": "padding"}

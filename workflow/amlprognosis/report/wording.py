@@ -15,6 +15,7 @@ from amlprognosis.report.grid_figures import rank_correlation, summary_row
 from amlprognosis.report.reading import row_of, rows_in, signed, training_rows, why_not, without_members
 from amlprognosis.report.theme import Tables, fixed, interval, number, percent, years_text
 from amlprognosis.study import BEST_OF_GRID, Study, model_label
+from amlprognosis.study.names import SIGNATURES
 
 MODEL_NOUNS = {
     "gene_index": "the gene index",
@@ -25,7 +26,6 @@ MODEL_NOUNS = {
     "age_eln": "age + risk group",
     "clinical": "the clinical Cox model (age, sex, risk group)",
     "clinical_mutations": "the clinical model with mutations",
-    "lsc17": "the published LSC17 score",
 }
 FEWEST_CELLS = 30
 # From bad to good: the mark of a sentence about several cohorts is that of its worst answer.
@@ -58,7 +58,10 @@ class Statement:
 
 def noun(model: str) -> str:
     """Name of a model inside a sentence."""
-    return MODEL_NOUNS.get(model, model_label(model))
+    label = model_label(model)
+    if model in SIGNATURES:
+        label = f"the published {label.split(' (')[0]}"
+    return MODEL_NOUNS.get(model, label)
 
 
 def _capital(text: str) -> str:
@@ -132,9 +135,9 @@ def _validated(study: Study, tables: Tables, model: str) -> list[Statement]:
         low = number(row.get("c_harrell_low"))
         flagged = study.cohorts[cohort].adaptation[0] == "cohort_rescaling"
         level = "bad" if low is None or low <= 0.5 else "caution" if flagged else "good"
-        tail = " after re-scaling the whole cohort, which a single patient cannot have" if flagged else ""
-        tail += ", not distinguishable from chance" if level == "bad" else ""
-        worked.append((level, f"{_c(row)} in {label}{people(row)}{tail}"))
+        chance = ", not distinguishable from chance," if level == "bad" else ""
+        tail = ", re-scaled as a whole, which one new patient cannot be" if flagged else ""
+        worked.append((level, f"{_c(row)}{chance} in {label}{people(row)}{tail}"))
     found = []
     if worked:
         text = "Frozen and applied once, it reaches " + "; ".join(text for _, text in worked) + "."
@@ -209,7 +212,8 @@ def _against_comparators(study: Study, asked: dict[str, Question]) -> list[State
     for question in asked.values():
         if question.comparator:
             answers = question.answers.items()
-            key = tuple((c, a.level, a.text if a.level == "none" else "") for c, a in answers if c != POOLED)
+            said = any(a.level != "none" for a in question.answers.values())
+            key = tuple((c, a.level, "" if said else a.text) for c, a in answers if c != POOLED)
             alike.setdefault(key, []).append(question)
     found = []
     unsaid = [group for key, group in alike.items() if all(level == "none" for _, level, _ in key)]
@@ -218,9 +222,11 @@ def _against_comparators(study: Study, asked: dict[str, Question]) -> list[State
             continue
         names = listed([_brief(question.comparator) for question in group])
         parts = []
+        # The comparator that needs most has the longest reason.
+        fullest = max(group, key=lambda q: sum(len(a.text) for a in q.answers.values() if a.level == "none"))
         for level, cohorts in _by_level(group[0]).items():
             if level == "none":
-                parts.append(f"{COMPARED_WORDS[level].format(names)} {_reasons(study, group[0], cohorts)}")
+                parts.append(f"{COMPARED_WORDS[level].format(names)} {_reasons(study, fullest, cohorts)}")
             else:
                 parts.append(f"{COMPARED_WORDS[level].format(names)} {_places(study, cohorts)}")
             names = "them" if len(group) > 1 else "it"

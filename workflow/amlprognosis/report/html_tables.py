@@ -328,8 +328,8 @@ def sample_size(tables: Tables) -> PageTable | None:
         ("Model", False, lambda row: text_cell(model_label(row["model"]))),
         ("Candidates", True, lambda row: count_cell(row.get("candidate_parameters"))),
         ("Deaths per candidate", True, lambda row: number_cell(row.get("events_per_parameter"), 2)),
-        ("Expected shrinkage", True, lambda row: number_cell(row.get("expected_shrinkage"), 2)),
-        ("Riley minimum n", True, lambda row: count_cell(row.get("riley_minimum_n"))),
+        ("Shrinkage", True, lambda row: number_cell(row.get("expected_shrinkage"), 2)),
+        ("Riley's n", True, lambda row: count_cell(row.get("riley_minimum_n"))),
         ("Needed for", False, lambda row: text_cell(row.get("riley_criterion") or "")),
         ("Verdict", False, verdict),
     ]

@@ -31,6 +31,7 @@ BULK_TABLES = (
     "roc",
     "sample_size",
     "seed_stability",
+    "selection",
     "stability",
     "stability_summary",
     "subgroups",

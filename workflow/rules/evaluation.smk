@@ -46,6 +46,12 @@ rule leaderboard:
             category="Performance",
             labels={"table": "Leaderboard (cross-validated)"},
         ),
+        selection=report(
+            f"{TABLES}/selection.tsv",
+            caption="../report/table_selection.rst",
+            category="Performance",
+            labels={"table": "What picking the best model is worth"},
+        ),
         stability=f"{TABLES}/stability.tsv",
         sample_size=report(
             f"{TABLES}/sample_size.tsv",

@@ -9,12 +9,9 @@ import pandas as pd
 
 from amlprognosis.evaluation.leaderboard import Evaluation
 from amlprognosis.evaluation.metrics import percentile_interval
-from amlprognosis.evaluation.pairs import comparison_matrices, quadratic
+from amlprognosis.evaluation.selection import METRIC, SUMMARY_COLUMNS, best_of, complete, rechosen
 from amlprognosis.study import BEST_OF_GRID
 from amlprognosis.study.names import is_grid, parse_grid_name
-
-METRIC = "c_harrell"
-SUMMARY_COLUMNS = ["item", "value", "low", "high", "text", "meaning"]
 
 
 def inner_concordance(inner: pd.DataFrame) -> pd.DataFrame:
@@ -64,19 +61,6 @@ def nested_predictions(inner: pd.DataFrame, predictions: pd.DataFrame) -> pd.Dat
     )
 
 
-def complete_members(run: Evaluation) -> list[str]:
-    """Members with a prediction for every patient in every repeat.
-
-    One that was refused in a fold is judged on the others alone, where it may have been easy: it cannot be compared.
-    """
-    most = max((sheet.block.shape[0] for sheet in run.sheets.values()), default=0)
-    return [
-        name
-        for name, sheet in sorted(run.sheets.items())
-        if _is_member(name) and sheet.block.shape[0] == most and (sheet.block >= 0).all()
-    ]
-
-
 def best_member(run: Evaluation, refused: Collection[str] = ()) -> str | None:
     """Complete member of the grid with the largest cross-validated C on the training cohort: the one to take further.
 
@@ -86,39 +70,11 @@ def best_member(run: Evaluation, refused: Collection[str] = ()) -> str | None:
     refused : collection of str
         Members that could not be fitted on all training patients.
     """
-    scores = {name: run.results[name].estimate(METRIC) for name in complete_members(run) if name not in refused}
-    scores = {name: value for name, value in scores.items() if np.isfinite(value)}
-    return max(scores, key=lambda name: scores[name]) if scores else None
+    return best_of(run, _members(run, refused))
 
 
-def rechosen(run: Evaluation, refused: Collection[str] = ()) -> np.ndarray:
-    """C of the best member, chosen anew in each bootstrap draw and judged on the patients left out of it.
-
-    No fit is needed: the out-of-fold predictions are drawn. Tsamardinos 2018, doi:10.1007/s10994-018-5714-4 (BBC-CV).
-
-    Returns
-    -------
-    ndarray (n_draws,)
-        NaN where the patients left out make no comparable pair; empty without draws or members.
-    """
-    members = [name for name in complete_members(run) if name not in refused]
-    if not members or len(run.design.weights) < 2:
-        return np.array([])
-    left_out = (run.design.weights[1:] == 0).astype(float)
-    outside = np.full((len(members), len(left_out)), np.nan)
-    for row, name in enumerate(members):
-        sheet = run.sheets[name]
-        higher, together = comparison_matrices(sheet.score, sheet.block)
-        pairs = quadratic(run.design.pairs[METRIC] * together, left_out)
-        concordant = quadratic(run.design.pairs[METRIC] * higher, left_out)
-        outside[row] = np.where(pairs > 0, concordant / np.where(pairs > 0, pairs, 1.0), np.nan)
-    inside = np.stack([run.results[name].values[METRIC][1:] for name in members])
-    best = np.argmax(np.nan_to_num(inside, nan=-1.0), axis=0)
-    return outside[best, np.arange(len(left_out))]
-
-
-def _is_member(name: str) -> bool:
-    return name != BEST_OF_GRID and is_grid(name)
+def _members(run: Evaluation, refused: Collection[str] = ()) -> list[str]:
+    return [name for name in run.sheets if name != BEST_OF_GRID and is_grid(name) and name not in refused]
 
 
 def grid_tables(
@@ -191,8 +147,8 @@ def _summary(run: Evaluation, table: pd.DataFrame, chosen: pd.DataFrame, refused
     scores = table["c_harrell"].dropna()
     add("members", len(table), "learners and combinations asked for")
     add("members_fitted", len(scores), "those with at least one out-of-fold prediction")
-    complete = len(complete_members(run))
-    add("members_complete", complete, "those fitted in every fold: only they can be compared and become the best")
+    judged = len(complete(run, _members(run)))
+    add("members_complete", judged, "those fitted in every fold: only they can be compared and become the best")
     add("fits_failed", int(table["fits_failed"].sum()), "fits of a member in a fold that were refused, with reasons")
     if scores.empty:
         return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
@@ -212,15 +168,13 @@ def _summary(run: Evaluation, table: pd.DataFrame, chosen: pd.DataFrame, refused
         result.interval(METRIC),
         best,
     )
-    drawn = rechosen(run, refused)
-    drawn = drawn[np.isfinite(drawn)]
-    if drawn.size:
-        low, high = np.quantile(drawn, [0.025, 0.975])
+    drawn = rechosen(run, _members(run, refused))
+    if drawn.pick.size:
         add(
             "c_rechosen",
-            float(drawn.mean()),
+            drawn.mean(),
             "C of the best when it is chosen anew in bootstrap draws of the patients and judged on those left out",
-            (float(low), float(high)),
+            drawn.interval(),
         )
     nested = run.results.get(BEST_OF_GRID)
     if nested is not None:

@@ -28,6 +28,7 @@ from amlprognosis.evaluation.meta_analysis import meta_analysis
 from amlprognosis.evaluation.metrics import Result
 from amlprognosis.evaluation.roc import roc_points
 from amlprognosis.evaluation.sample_size import sample_size_table
+from amlprognosis.evaluation.selection import selection_table
 from amlprognosis.evaluation.stability import selection_frequency
 from amlprognosis.evaluation.survival_groups import survival_by_group
 from amlprognosis.study import BEST_OF_GRID, Study, horizon_suffix
@@ -96,7 +97,7 @@ def leaderboard_tables(
     Returns
     -------
     dict of name to DataFrame
-        leaderboard, stability, sample_size; with a grid also grid and grid_summary.
+        leaderboard, selection, stability, sample_size; with a grid also grid and grid_summary.
     """
     nested = nested_predictions(inner, predictions)
     predictions = pd.concat([predictions, nested], ignore_index=True)
@@ -123,6 +124,7 @@ def leaderboard_tables(
     return {
         **grid,
         "leaderboard": board,
+        "selection": selection_table(run, refused),
         "stability": stability,
         "sample_size": sizes,
     }

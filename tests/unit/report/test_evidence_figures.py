@@ -192,3 +192,16 @@ def test_suspect_checks_stand_first_in_red(study):
     assert table.rows[0][4].text == "suspect"
     assert table.rows[0][4].style == "bad"
     assert table.cards
+
+
+def test_a_cohort_that_cannot_have_the_model_is_said_once(study):
+    content = make_tables(study)
+    table = content["comparisons"]
+    content["comparisons"] = table[~((table["cohort"] == "rnaseq") & (table["model"] == "clinical_gene_index"))]
+    content["notes"] = pd.DataFrame(
+        [{"source": "validation: rnaseq", "item": "clinical_gene_index",
+          "note": "not applied: 1 of the 9 columns it needs are absent or without a value: clinical:age"}]
+    )  # fmt: skip
+    panel = figures_of(study)["added_value"].build(Tables(content, study))
+    assert panel.note == "Not in Simulated RNA-seq: no age"
+    assert "Simulated RNA-seq: +" not in panel.alt_text

@@ -194,7 +194,10 @@ def _compared(study: Study, tables: Tables, cohort: str, model: str, comparator:
     part = rows_in(tables.get("comparisons"), study, cohort)
     row = row_of(part, model=model, comparator=comparator, metric="c_harrell")
     if row is None or number(row["difference"]) is None:
-        reason = why_not(tables, study, cohort, comparator, None if row is None else row.get("note"))
+        # Without any row of the model it is the model that the cohort cannot have.
+        own = performance(tables, study, cohort, model)
+        lacking = model if row is None and (own is None or number(own["c_harrell"]) is None) else comparator
+        reason = why_not(tables, study, cohort, lacking, None if row is None else row.get("note"))
         return Answer("none", "Cannot be said", reason)
     level, word = _difference_level(number(row["low"]), number(row["high"]))
     return Answer(level, word, f"C {signed(row)}")

@@ -78,9 +78,12 @@ def figure_comparisons(tables: Tables, study: Study, model: str, short: str) -> 
     measure = measures(study)[short]
     table = tables.need("comparisons", columns, model=model, metric=measure.column)
     labels, palette = place_labels(study), cohort_colors(study)
+    lacking = [cohort for cohort in labels if rows_in(table, study, cohort) is None]
     items: list[dict[str, Any]] = []
     for comparator in comparators_among(table["comparator"]):
         for cohort, label in labels.items():
+            if cohort in lacking:
+                continue
             row = row_of(rows_in(table, study, cohort), comparator=comparator)
             item = {"model": f"against {model_label(comparator)}", "kind": label, "cohort": cohort}
             if row is not None and number(row["difference"]) is not None:
@@ -100,7 +103,8 @@ def figure_comparisons(tables: Tables, study: Study, model: str, short: str) -> 
         f"{i['model']}, {i['kind']}: {i['text']}" if i in known else f"{i['model']}, {i['kind']}: {i['missing']}"
         for i in items
     )
-    return Panel(chart, "", spoken + ".", width=620, max_width=720, narrow_below=legend_width(colors))
+    note = "; ".join(f"Not in {study.cohort_label(c)}: {why_not(tables, study, c, model)}" for c in lacking)
+    return Panel(chart, note, f"{spoken}. {note}", width=620, max_width=720, narrow_below=legend_width(colors))
 
 
 def _explained(item: dict[str, Any]) -> dict[str, Any]:

@@ -212,6 +212,8 @@ def test_suspect_checks_and_unlike_seeds_are_said():
     tables["leakage_checks"].loc[0, "verdict"] = "suspect"
     text = " ".join(_sentences(study, tables))
     assert "1 of 4 leakage checks is suspect: repeated patients." in text
+    tables["leakage_checks"].loc[0, "verdict"] = "not checked"
+    assert "None of the 3 leakage checks is suspect. 1 could not be made." in " ".join(_sentences(study, tables))
     assert "With 10 other seeds the cross-validated C-index lies between" in text
     assert "would have claimed C 0.79 on these data (honestly: 0.62), and 0.7" in text
 

@@ -244,8 +244,8 @@ def leakage_checks(tables: Tables, study: Study) -> PageTable | None:
         return None
 
     def finding(row: Any) -> Cell:
-        suspect = str(row["verdict"]) == "suspect"
-        return Cell(str(row["verdict"]), str(row["verdict"]), "bad" if suspect else "")
+        verdict = str(row["verdict"])
+        return Cell(verdict, verdict, {"suspect": "bad", "not checked": "flag"}.get(verdict, ""))
 
     def cohort(row: Any) -> Cell:
         value = row.get("cohort")

@@ -373,12 +373,17 @@ def _checks(tables: Tables) -> list[Statement]:
     table = tables.get("leakage_checks")
     if table is None or "verdict" not in table:
         return []
-    suspect = table[table["verdict"] == "suspect"]
+    # A check has a row for its cohort, and one more for each thing that is suspect.
+    made = table.groupby(["check", "cohort"], sort=False)["verdict"].agg(list)
+    total, undone = len(made), int(made.map(lambda found: set(found) == {"not checked"}).sum())
+    tail = f" {undone} could not be made." if undone else ""
+    suspect = made[made.map(lambda found: "suspect" in found)]
     if suspect.empty:
-        return [Statement("good", f"None of the {len(table)} leakage checks is suspect.")]
-    named = list(dict.fromkeys(str(check).replace("_", " ") for check in suspect["check"]))
-    text = f"{len(suspect)} of {len(table)} leakage checks {'is' if len(suspect) == 1 else 'are'} suspect: "
-    return [Statement("bad", f"{text}{listed(named)}. See Can I trust it.")]
+        level = "good" if undone < total else "caution"
+        return [Statement(level, f"None of the {total - undone} leakage checks is suspect.{tail}")]
+    named = list(dict.fromkeys(str(check).replace("_", " ") for check, _ in suspect.index))
+    text = f"{len(suspect)} of {total - undone} leakage checks {'is' if len(suspect) == 1 else 'are'} suspect: "
+    return [Statement("bad", f"{text}{listed(named)}.{tail} See Can I trust it.")]
 
 
 def _seeds(tables: Tables) -> list[Statement]:

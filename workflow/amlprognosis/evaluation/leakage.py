@@ -164,7 +164,7 @@ class Recipe:
         outcome: pd.DataFrame,
         genes: int = 50,
         prefix: str = "expression:",
-        ridge: float = 50.0,
+        ridge: float = 200.0,
     ):
         x = features[[c for c in features.columns if c.startswith(prefix)]].rename(index=str).sort_index()
         values = x.to_numpy(float)
@@ -206,7 +206,7 @@ def leaky_c_index(
     folds: pd.DataFrame,
     genes: int = 50,
     prefix: str = "expression:",
-    ridge: float = 50.0,
+    ridge: float = 200.0,
 ) -> pd.DataFrame:
     """What the leaky recipe would have claimed, beside the same recipe without the leak.
 

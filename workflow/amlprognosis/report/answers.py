@@ -25,6 +25,8 @@ MARKS = {"good": "✓", "caution": "!", "bad": "✗", "plain": "•", "none": "�
 POOLED = "pooled"
 ALPHA = 0.05
 LITTLE = "A little"
+# With fewer, the interval of a pooled figure says more about their number than about the model.
+FEW_COHORTS = 5
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ def columns(study: Study, tables: Tables) -> dict[str, str]:
     """Headings of the answers: the training cohort, each validation cohort, and their summary where it was made."""
     found = place_labels(study)
     pooled = row_of(tables.get("meta_analysis"), model=main_model(study), metric="c_harrell")
-    return found | ({POOLED: "Pooled"} if _several(pooled) else {})
+    if pooled is None or not _several(pooled):
+        return found
+    return found | {POOLED: f"Pooled over {int(pooled['cohorts'])} cohorts"}
 
 
 def _several(row: Any | None) -> bool:
@@ -150,9 +154,13 @@ def _order(study: Study, tables: Tables, main: str, places: list[str], pooled: b
     if pooled:
         row = row_of(tables.get("meta_analysis"), model=main, metric="c_harrell")
         assert row is not None
-        new = number(row.get("prediction_low"))
-        level = "good" if new is not None and new > 0.5 else "caution" if row["low"] > 0.5 else "bad"
-        word = "Better than chance" if row["low"] > 0.5 else "Not told from chance"
+        low, new = (number(row.get(end)) or 0.0 for end in ("low", "prediction_low"))
+        if low > 0.5:
+            level, word = "good" if new > 0.5 else "caution", "Better than chance"
+        elif row["cohorts"] < FEW_COHORTS:
+            level, word = "caution", "Too few cohorts to say"
+        else:
+            level, word = "bad", "Not told from chance"
         answers[POOLED] = Answer(level, word, f"C {_summary(row, 2)}")
     return Question("order", f"Does {_it(main)} tell who dies earlier?", answers)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amlprognosis.report.answers import LITTLE, MARKS, POOLED, Question, performance, questions
+from amlprognosis.report.answers import FEW_COHORTS, LITTLE, MARKS, POOLED, Question, performance, questions
 from amlprognosis.report.cell_figures import contrast_note
 from amlprognosis.report.chosen import main_model
 from amlprognosis.report.control_figures import draws
@@ -150,7 +150,7 @@ def _validated(study: Study, tables: Tables, model: str) -> list[Statement]:
             ends = [number(pooled.get(f"prediction_{end}")) for end in ("low", "high")]
             if None not in ends:
                 text += f"; a new cohort may show {fixed(ends[0])} to {fixed(ends[1])} (I² {percent(pooled.get('i2'))})"
-            text += "."
+            text += ", which so few cohorts cannot narrow." if cohorts < FEW_COHORTS else "."
         found.append(Statement(_worst([level for level, _ in worked]), text))
     if failed:
         found.append(Statement("bad", f"It could not be evaluated in {listed(failed)}."))
@@ -319,7 +319,7 @@ def _grid(study: Study, tables: Tables) -> list[Statement]:
         return [Statement("caution", f"{text}, which is flattered by the choice.")]
     text += f"; with the choice made in inner folds it is {interval(nested['value'], nested['low'], nested['high'])}: "
     text += f"{fixed(optimism['value'], 3)} of it belongs to the picking, luck and uncertain choice together."
-    found = [Statement("plain", text)]
+    level = "plain"
     part = tables.get("comparisons")
     if part is not None:
         part = training_rows(part[(part["model"] == BEST_OF_GRID) & (part["metric"] == "c_harrell")], study)
@@ -329,20 +329,18 @@ def _grid(study: Study, tables: Tables) -> list[Statement]:
             if row is not None and low is not None and high is not None:
                 level = "good" if low > 0 else "bad" if high < 0 else "caution"
                 words = {"good": "beats", "caution": "is not shown to beat", "bad": "is worse than"}[level]
-                line = f"The best of the grid {words} {noun(name)} (difference in C {signed(row)})."
-                found.append(Statement(level, line))
+                text += f" It {words} {noun(name)} (difference in C {signed(row)})."
                 break
     ranks = {study.cohort_label(cohort): rank_correlation(tables, cohort) for cohort in study.validation}
     known = [f"{fixed(value)} with that in {label}" for label, value in ranks.items() if value is not None]
     if known:
-        line = f"Over the {count} members, the rank in cross-validation has a correlation of {listed(known)}."
-        found.append(Statement("plain", line))
-    return found
+        text += f" Over the members, the rank in cross-validation has a correlation of {listed(known)}."
+    return [Statement(level, text)]
 
 
 def _leakage(study: Study, tables: Tables) -> list[Statement]:
     """Permuted outcomes, and what the leaky recipe would have claimed."""
-    found = []
+    parts, level = [], "plain"
     row = row_of(rows_in(tables.get("controls_summary"), study, study.training), control="permuted_outcome")
     if row is not None and number(row.get("mean")) is not None:
         mean = float(row["mean"])
@@ -350,7 +348,7 @@ def _leakage(study: Study, tables: Tables) -> list[Statement]:
         fine = abs(mean - 0.5) <= max(0.03, 2 * spread / count**0.5)
         text = f"With permuted outcomes the whole procedure gives a mean C of {mean:.2f}, "
         text += "as it must without leakage." if fine else "away from 0.5: the evaluation itself is suspect."
-        found.append(Statement("good" if fine else "bad", text))
+        parts, level = [text], "good" if fine else "bad"
     values = {
         name: found_draws.mean()
         for name in ("leaky_recipe", "honest_recipe", "leaky_recipe_permuted", "honest_recipe_permuted")
@@ -365,8 +363,8 @@ def _leakage(study: Study, tables: Tables) -> list[Statement]:
             text += f", and {values['leaky_recipe_permuted']:.2f} on outcomes that were permuted"
             if "honest_recipe_permuted" in values:
                 text += f" (honestly: {values['honest_recipe_permuted']:.2f})"
-        found.append(Statement("plain", text + "."))
-    return found
+        parts.append(text + ".")
+    return [Statement(level, " ".join(parts))] if parts else []
 
 
 def _checks(tables: Tables) -> list[Statement]:
@@ -403,7 +401,7 @@ def _seeds(tables: Tables) -> list[Statement]:
 def _adapted(study: Study, tables: Tables, model: str) -> list[Statement]:
     """The model under the other adaptations that were asked for."""
     table = tables.whole("validation")
-    found = []
+    found: list[str] = []
     for cohort in study.validation:
         parts = []
         for name in study.cohorts[cohort].adaptation[1:]:
@@ -412,9 +410,8 @@ def _adapted(study: Study, tables: Tables, model: str) -> list[Statement]:
                 label = ADAPTATIONS[name][0]
                 parts.append(f"{_c(row)} ({label[:1].lower()}{label[1:]})")
         if parts:
-            text = f"In {study.cohort_label(cohort)} under other adaptations the C-index is {listed(parts)}."
-            found.append(Statement("plain", text))
-    return found
+            found.append(f"in {study.cohort_label(cohort)} {listed(parts)}")
+    return [Statement("plain", f"Under other adaptations the C-index is {'; '.join(found)}.")] if found else []
 
 
 def _cells(study: Study, tables: Tables) -> list[Statement]:

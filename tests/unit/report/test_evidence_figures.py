@@ -205,3 +205,14 @@ def test_a_cohort_that_cannot_have_the_model_is_said_once(study):
     panel = figures_of(study)["added_value"].build(Tables(content, study))
     assert panel.note == "Not in Simulated RNA-seq: no age"
     assert "Simulated RNA-seq: +" not in panel.alt_text
+
+
+def test_a_wide_pooled_interval_does_not_hide_the_cohorts(study):
+    content = make_tables(study)
+    pooled = content["meta_analysis"]["metric"] == "c_harrell"
+    content["meta_analysis"].loc[pooled, ["low", "high"]] = [0.05, 0.99]
+    panel = figures_of(study)["meta_analysis"].build(Tables(content, study))
+    values = [row for rows in panel.chart.to_dict()["datasets"].values() for row in rows if row.get("symbol")]
+    ends = [row for row in values if row["symbol"] == "diamond"]
+    assert min(row["low"] for row in ends) > 0.3
+    assert "(0.05–0.99)" in ends[0]["text"]

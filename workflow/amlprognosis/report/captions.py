@@ -23,7 +23,7 @@ FIGURE_CAPTIONS: dict[str, str] = {
     "a comparison cannot be made, the line says why.",
     "meta_analysis": "Each validation cohort (coloured) and the random-effects summary (black diamond; Hartung-Knapp "
     "interval). The dashed black line is the interval in which a new cohort is expected; I² is the share of the "
-    "variation that lies between cohorts.",
+    "variation that lies between cohorts. Intervals beyond the axis are cut; the text has them.",
     "adaptations": "Harrell's C-index in the validation cohorts under each adaptation to their platform, with 95% "
     "bootstrap intervals. Squares need the whole cohort at once and do not hold for scoring one patient. The first "
     "adaptation of the study file is the one that all other figures show.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from amlprognosis.report.chosen import COMBINED, main_model
-from amlprognosis.report.forest import grouped_forest, legend_width
+from amlprognosis.report.forest import grouped_forest, legend_width, span
 from amlprognosis.report.reading import row_of, rows_in, signed, why_not
 from amlprognosis.report.theme import (
     BLACK,
@@ -122,7 +122,7 @@ def figure_meta_analysis(tables: Tables, study: Study, differences: bool) -> Pan
     for model, comparator in _pooled_pairs(tables, study, differences):
         metric = f"c_harrell - {comparator}" if differences else "c_harrell"
         pooled = row_of(meta, model=model, metric=metric)
-        if pooled is None or number(pooled["estimate"]) is None:
+        if pooled is None or number(pooled["estimate"]) is None or (number(pooled.get("cohorts")) or 0) < 2:
             continue
         head = f"{model_label(model)} − {model_label(comparator)}" if comparator else model_label(model)
         for cohort in study.validation:
@@ -136,10 +136,22 @@ def figure_meta_analysis(tables: Tables, study: Study, differences: bool) -> Pan
     colors[POOLED] = BLACK
     order = list(dict.fromkeys(item["model"] for item in items))
     title = ["Difference in C-index", "(right is better)"] if differences else "Harrell's C-index"
-    chart = grouped_forest(items, order, colors, title, 0.0 if differences else 0.5)
+    reference = 0.0 if differences else 0.5
+    chart = grouped_forest(_cut(items, reference), order, colors, title, reference)
     pooled_items = [item for item in items if item["kind"] == POOLED]
     spoken = "Pooled: " + "; ".join(f"{i['model']} {i['text']}, {i['detail']}" for i in pooled_items) + "."
     return Panel(chart, "", spoken, width=620, max_width=720, narrow_below=legend_width(colors))
+
+
+def _cut(items: list[dict[str, Any]], reference: float) -> list[dict[str, Any]]:
+    """Intervals within twice the range of the cohorts' own: those of a few pooled cohorts would hide all else."""
+    low, high = span([item for item in items if item["kind"] != POOLED], reference)
+    pad = (high - low) / 2
+    ends = ("low", "high", "wide_low", "wide_high")
+    return [
+        item | {end: min(max(item[end], low - pad), high + pad) for end in ends if item.get(end) is not None}
+        for item in items
+    ]
 
 
 def _pooled_pairs(tables: Tables, study: Study, differences: bool) -> list[tuple[str, str]]:

@@ -258,7 +258,7 @@ def config() -> dict[str, Any]:
         "axis": {
             "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 600, "labelColor": "#333333",
             "titleColor": BLACK, "gridColor": "#eceef1", "domainColor": "#6b7280", "tickColor": "#6b7280",
-            "tickSize": 4, "titlePadding": 8, "labelLimit": 170, "labelOverlap": True, "labelSeparation": 5,
+            "tickSize": 4, "titlePadding": 8, "labelLimit": 170, "labelSeparation": 5,
         },
         "legend": {
             "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 600, "labelColor": "#333333",

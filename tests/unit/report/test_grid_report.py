@@ -94,7 +94,7 @@ def test_tables_and_figures_of_the_grid(study, tables):
     assert table is not None
     assert len(table.rows) == len(MEMBERS)
     assert [heading for heading, _ in table.headings][:3] == ["Selector", "Learner", "C (cross-validated)"]
-    summary = html_tables.grid_summary(tables)
+    summary = html_tables.picking(tables, "grid_summary")
     assert summary is not None
     assert summary.rows[1][1].text == "0.680 (0.630–0.730): RSF"
     assert "grid" in figures_of(study)

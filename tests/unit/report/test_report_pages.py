@@ -4,6 +4,7 @@ import html
 import re
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 from report_factory import CONTEXT, make_study, make_tables, write_results
 
@@ -220,6 +221,21 @@ def test_suspect_checks_and_unlike_seeds_are_said():
     assert "None of the 3 leakage checks is suspect. 1 could not be made." in " ".join(_sentences(study, tables))
     assert "With 10 other seeds the cross-validated C-index lies between" in text
     assert "would have claimed C 0.79 on these data (honestly: 0.62), and 0.7" in text
+
+
+def test_the_best_of_all_models_is_told_with_what_the_choice_is_worth():
+    study = make_study(**SMALL)
+    tables = make_tables(study)
+    assert "As the best of 13 it is slightly optimistic." in " ".join(_sentences(study, tables))
+    tables["selection"] = pd.DataFrame(
+        [
+            ("c_best", 0.69, 0.64, 0.74, "random_survival_forest", "largest"),
+            ("c_corrected", 0.67, 0.6, 0.73, "", "left"),
+        ],
+        columns=["item", "value", "low", "high", "text", "meaning"],
+    )
+    text = " ".join(_sentences(study, tables))
+    assert "with the choice made anew in bootstrap draws it is worth 0.67 (0.60–0.73)." in text
 
 
 def test_the_verdict_is_short(study):

@@ -137,6 +137,8 @@ TABLE_CAPTIONS: dict[str, str] = {
     "index, or the recipe on the real outcomes) and its empirical p-value.",
     "hazard_ratios": "Hazard ratios with 95% intervals from univariable and multivariable Cox models.",
     "stability": "How often each feature was selected over folds and repeats.",
+    "selection": "The best of all models that are not comparators: its cross-validated C-index, and what is left of it "
+    "when the choice is made anew in bootstrap draws of the patients and judged on those left out.",
     "stability_summary": "Nogueira's stability index of the selection, over folds and over seeds, with its interval.",
     "sample_size": "Events per candidate parameter and the minimum sample size by Riley's criteria.",
     "notes": "Warnings and notes that the run itself raised.",

@@ -71,7 +71,10 @@ def figure_null(tables: Tables, study: Study, cohort: str) -> Panel:
             if n
         ]
     scale = alt.Scale(domain=[round(start, 3), round(float(edges[-1]), 3)], nice=False, zero=False)
-    y_scale = alt.Scale(domain=[0, max(bar["count"] for bar in bars) * 1.05], nice=False)
+    top = max(bar["count"] for bar in bars)
+    y_scale = alt.Scale(domain=[0, top * 1.05], nice=False)
+    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, top) if top / step <= 6)
+    y_axis = alt.Axis(title="Draws", values=list(range(0, top + 1, step)), format="d")
     how = "cross-validated" if cohort == study.training else "frozen on the training cohort"
     axis = alt.Axis(title=f"Harrell's C-index, {how}", format="~g", tickCount=6, labelFlush=False)
     color = alt.Color(
@@ -85,7 +88,7 @@ def figure_null(tables: Tables, study: Study, cohort: str) -> Panel:
         .encode(
             x=alt.X("start:Q", scale=scale, axis=axis, bin=alt.BinParams(binned=True)),
             x2="end:Q",
-            y=alt.Y("count:Q", scale=y_scale, stack=None, axis=alt.Axis(title="Draws", tickMinStep=1, tickCount=5)),
+            y=alt.Y("count:Q", scale=y_scale, stack=None, axis=y_axis),
             color=color,
             tooltip=[
                 alt.Tooltip("label:N", title="Control"),

@@ -27,9 +27,9 @@ PALE = "#aab0b9"
 OWN, OUT, NESTED = "On its own training patients", "Cross-validated", "Best of the grid, chosen in inner folds"
 
 
-def summary_row(tables: Tables, item: str) -> Any | None:
-    """Row of ``grid_summary.tsv``, or None."""
-    table = tables.get("grid_summary")
+def summary_row(tables: Tables, item: str, name: str = "grid_summary") -> Any | None:
+    """Row of ``grid_summary.tsv``, or of ``selection.tsv``, or None."""
+    table = tables.get(name)
     part = None if table is None else table[table["item"] == item]
     return None if part is None or part.empty else part.iloc[0]
 

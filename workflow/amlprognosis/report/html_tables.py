@@ -188,9 +188,9 @@ def _looked_up(table: pd.DataFrame, row: Any) -> Cell:
     return estimate_cell("c_harrell")(table.loc[row["model"]]) if row["model"] in table.index else Cell("–", "")
 
 
-def grid_summary(tables: Tables) -> PageTable | None:
-    """What picking the best of the grid is worth."""
-    table = tables.get("grid_summary")
+def picking(tables: Tables, name: str) -> PageTable | None:
+    """What picking the best is worth: of the grid (grid_summary), or of all models (selection)."""
+    table = tables.get(name)
     if table is None:
         return None
     columns: list[Column] = [
@@ -198,7 +198,7 @@ def grid_summary(tables: Tables) -> PageTable | None:
         ("Value", True, _summary_value),
         ("Meaning", False, lambda row: text_cell(row["meaning"])),
     ]
-    return page_table("grid_summary", table, columns)
+    return page_table(name, table, columns)
 
 
 def _summary_value(row: Any) -> Cell:

@@ -304,7 +304,12 @@ def _best(study: Study, tables: Tables, model: str) -> list[Statement]:
         return []
     best = known.iloc[0]
     text = f"The highest cross-validated C-index of the {len(known)} models is that of {model_label(best['model'])}: "
-    return [Statement("plain", f"{text}{_c(best)}. As the best of {len(known)} it is slightly optimistic.")]
+    corrected, chosen = (summary_row(tables, item, "selection") for item in ("c_corrected", "c_best"))
+    if chosen is None or corrected is None or chosen["text"] != best["model"] or number(corrected["value"]) is None:
+        return [Statement("plain", f"{text}{_c(best)}. As the best of {len(known)} it is slightly optimistic.")]
+    text += f"{_c(best)}; with the choice made anew in bootstrap draws it is worth "
+    text += interval(corrected["value"], corrected["low"], corrected["high"])
+    return [Statement("plain", f"{text}.")]
 
 
 def _grid(study: Study, tables: Tables) -> list[Statement]:

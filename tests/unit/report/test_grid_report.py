@@ -11,7 +11,7 @@ from amlprognosis.report import html_tables
 from amlprognosis.report.chosen import reported_models
 from amlprognosis.report.figures import figures_of
 from amlprognosis.report.grid_figures import figure_grid, rank_correlation
-from amlprognosis.report.methods import methods
+from amlprognosis.report.methods import limits, methods
 from amlprognosis.report.theme import NothingToDraw, Tables
 from amlprognosis.report.wording import verdict
 from amlprognosis.study import BEST_OF_GRID
@@ -106,3 +106,11 @@ def test_the_methods_name_the_families(study, tables):
     text = " ".join(methods(study, tables, {}))
     assert "A grid of 6 learners and combinations (random survival forest, lasso, ridge, stepwise Cox, CoxBoost" in text
     assert "chosen in 5 inner folds" in text
+
+
+def test_curves_that_nothing_calibrates_are_a_limit(study, tables):
+    assert "Survival curves of the members were calibrated by the 5 inner folds" in " ".join(methods(study, tables, {}))
+    assert "too extreme" not in " ".join(limits(study, tables))
+    bare = make_study(models={"run": ["gene_index", "clinical", *MEMBERS], "grid": {"inner_folds": 0}}, atlases={})
+    assert "too extreme" in " ".join(limits(bare, tables))
+    assert "calibrated by the" not in " ".join(methods(bare, tables, {}))

@@ -41,6 +41,11 @@ def _grid_methods(study: Study) -> list[str]:
         f"selector) was fitted to {where} with a univariable Cox p < {grid.screen_p:g} (at least {grid.min_genes}, at "
         f"most {grid.max_genes}); screen, selector and tuning were repeated in every training part."
     )
+    if grid.inner_folds:
+        text += (
+            f" Survival curves of the members were calibrated by the {grid.inner_folds} inner folds of each training "
+            "part, in patients who had no part in screen, selection and fit."
+        )
     if study.nests_grid:
         text += (
             f" The best member was chosen in {grid.inner_folds} inner folds of each training part, so that the figure "
@@ -212,10 +217,14 @@ def limits(study: Study, tables: Tables) -> list[str]:
                     f"{years_text(last)}."
                 )
     if study.models.grid_run:
+        if not study.models.grid.inner_folds:
+            found.append(
+                "Survival probabilities of the grid's members are too extreme: without inner folds "
+                "(models.grid.inner_folds) nothing calibrates them."
+            )
         found.append(
-            "Survival probabilities of the grid's members are too extreme, since their inner folds come after the "
-            "screen; see the calibration columns of the leaderboard. Many members are near copies of each other, and "
-            "those with a random selector change with the seed: differences in C of 0.01 mean nothing."
+            "Many members of the grid are near copies of each other, and those with a random selector change with the "
+            "seed: differences in C of 0.01 mean nothing."
         )
     for cohort in study.validation:
         if study.cohorts[cohort].adaptation[0] == "cohort_rescaling":

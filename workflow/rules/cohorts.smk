@@ -6,6 +6,7 @@ rule build_cohort:
         retrieved=lambda wildcards: retrieved_provenance(wildcards.cohort),
         tables=lambda wildcards: sorted(STUDY.source_paths(wildcards.cohort).values()),
         reference=lambda wildcards: counts_reference(wildcards.cohort),
+        training=lambda wildcards: training_of(wildcards.cohort),
     output:
         cohort=f"{RESULTS}/cohorts/{{cohort}}.h5ad",
     log:

@@ -77,3 +77,10 @@ def counts_reference(cohort):
     """Cohort that holds the frozen normalisation reference of this one."""
     training = STUDY.counts_reference(cohort)
     return [f"{RESULTS}/cohorts/{training}.h5ad"] if training else []
+
+
+def training_of(cohort):
+    """Training cohort, whose patients a validation cohort leaves out."""
+    return (
+        [] if cohort == STUDY.training else [f"{RESULTS}/cohorts/{STUDY.training}.h5ad"]
+    )

@@ -14,9 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from anndata import AnnData
 
+from amlprognosis.cli import main
+from amlprognosis.cohort import read_cohort
 from amlprognosis.report.context import workflow_edges
-from amlprognosis.study import load_study
+from amlprognosis.study import load_study, model_slug
 from amlprognosis.tables import read_table
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +83,55 @@ def test_report_and_tables_are_there(one_core: Path) -> None:
         flow = read_table(one_core / "tables" / "flow.tsv")
         flow = flow[flow["cohort"] == cohort]
         assert flow["patients"].iloc[0] - flow["patients"].iloc[1:-1].sum() == flow["remaining"].iloc[-1]
+
+
+def test_evidence_of_the_study_is_there(one_core: Path) -> None:
+    tables = one_core / "tables"
+    comparisons = read_table(tables / "comparisons.tsv")
+    assert {"age", "age_eln", "clinical", "lsc17"} <= set(comparisons["comparator"])
+    assert {"c_harrell", "brier_3y", "net_benefit"} <= set(comparisons["metric"])
+    assert comparisons.loc[comparisons["difference"].isna(), "note"].str.len().gt(0).all(), "a gap says why"
+    adaptations = read_table(tables / "validation.tsv").groupby("cohort")["adaptation"].agg(set)
+    assert {"cohort_rescaling", "within_sample_ranks"} <= adaptations["ARRAY"]
+    assert {"none", "reference_quantiles"} <= adaptations["TABLES"]
+    pooled = read_table(tables / "meta_analysis.tsv").query("model == 'gene_index' and metric == 'c_harrell'")
+    assert pooled["cohorts"].tolist() == [2]
+    random = read_table(tables / "controls.tsv").query("control == 'random_gene_set'")
+    assert random.groupby("cohort").size().to_dict() == {"ARRAY": 3, "TABLES": 3, "TRAIN": 3}
+    assert len(read_table(tables / "tripod_ai.tsv")) == 52
+    assert "TRIPOD+AI" in (one_core / "tripod_ai.html").read_text(encoding="utf-8")
+    domains = set(read_table(tables / "risk_of_bias.tsv")["domain"])
+    assert domains == {"participants", "predictors", "outcome", "analysis"}
+    for folder in (one_core / "models").iterdir():
+        card = (folder / "card.md").read_text(encoding="utf-8")
+        assert card.startswith("# "), folder
+
+
+def test_one_new_patient_is_scored_as_the_workflow_did(one_core: Path, tmp_path: Path) -> None:
+    """A table with the expression of one patient gives that patient's row of the validation."""
+    cohort = read_cohort(one_core / "cohorts" / "TABLES.h5ad")
+    patient = str(cohort.obs_names[3])
+    values = [f"{value:.9g}" for value in np.asarray(cohort[patient].X).ravel()]
+    pd.Series(values, index=cohort.var_names, name=patient).to_csv(tmp_path / "new.tsv", sep="\t", index_label="gene")
+    names = ["gene_index", "random_survival_forest", "xgboost_cox", "Lasso + StepCox[both]"]
+    folders = [str(one_core / "models" / model_slug(name)) for name in names]
+    words = ["--expression", str(tmp_path / "new.tsv"), "--adaptation", "none", "--out", str(tmp_path / "out.tsv")]
+    words += ["--clinical", str(clinical_of(cohort, patient, tmp_path))]
+    assert main(["predict", "--model", *folders, *words]) == 0
+    own = read_table(tmp_path / "out.tsv").set_index("model")
+    workflow = pd.read_parquet(one_core / "validation" / "TABLES.parquet")
+    workflow = workflow[(workflow["patient"] == patient) & (workflow["adaptation"] == "none")].set_index("model")
+    for name in names[:1] + names[3:]:
+        assert abs(own.loc[name, "risk"] - workflow.loc[name, "risk"]) < 1e-9
+        assert abs(own.loc[name, "survival_5y"] - workflow.loc[name, "survival_5y"]) < 1e-9
+    # Without the mutations these two see filled values; they are scored, and say so.
+    assert own.loc[names[1:3], "features_missing"].gt(0).all()
+    assert own.loc[names[1:3], "warnings"].str.contains("missing").all()
+
+
+def clinical_of(cohort: AnnData, patient: str, folder: Path) -> Path:
+    cohort.obs.loc[[patient], ["age", "sex", "risk"]].to_csv(folder / "clinical.tsv", sep="\t", index_label="patient")
+    return folder / "clinical.tsv"
 
 
 def test_any_number_of_cores_gives_the_same_bytes(one_core: Path, two_cores: Path) -> None:

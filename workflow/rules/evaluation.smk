@@ -162,10 +162,15 @@ rule compare:
         ),
         roc=f"{TABLES}/roc.tsv",
         calibration=f"{TABLES}/calibration.tsv",
-        d_calibration=f"{TABLES}/d_calibration.tsv",
+        d_calibration=report(
+            f"{TABLES}/d_calibration.tsv",
+            caption="../report/table_d_calibration.rst",
+            category="Performance",
+            labels={"table": "D-calibration"},
+        ),
         decision_curve=report(
             f"{TABLES}/decision_curve.tsv",
-            caption="../report/table.rst",
+            caption="../report/table_decision_curve.rst",
             category="Performance",
             labels={"table": "Decision curves"},
         ),

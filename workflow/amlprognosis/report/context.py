@@ -94,11 +94,15 @@ def workflow_edges(study: Study) -> list[tuple[str, str]]:
         ("build_cohort", "cards"), ("design", "cards"), ("fit", "cards"), ("leaderboard", "cards"),
     ]  # fmt: skip
     if study.models.grid_run:
-        users = ("leaderboard", "index", "compare", "notes", "subgroups")
+        users = ("leaderboard", "index", "compare", "notes", "subgroups", "seed_stability")
         edges += [("design", "crossvalidate_grid"), *(("crossvalidate_grid", user) for user in users)]
         edges.append(("leaderboard", "compare"))
     edges += [("build_cohort", "subgroups"), ("crossvalidate", "subgroups")]
-    tables = ["describe", "leaderboard", "index", "compare", "controls", "notes", "subgroups"]
+    edges += [("build_cohort", "seed_stability"), ("design", "seed_stability"), ("crossvalidate", "seed_stability")]
+    edges += [("build_cohort", "leakage_checks"), ("design", "leakage_checks"), ("fit", "compare")]
+    edges += [(rule, "controls_validation") for rule in ("controls", "design", "build_cohort")]
+    tables = ["describe", "leaderboard", "index", "compare", "controls_validation", "notes", "subgroups"]
+    tables += ["seed_stability", "leakage_checks"]
     edges += [(rule, target) for rule in tables for target in ("risk_of_bias", "checklist")]
     edges += [("risk_of_bias", "checklist"), ("risk_of_bias", "html_report"), ("checklist", "html_report")]
     if study.validation:

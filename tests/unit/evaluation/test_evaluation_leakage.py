@@ -13,6 +13,7 @@ from amlprognosis.evaluation.folds import make_folds
 from amlprognosis.evaluation.leakage import Recipe, held_out_influence, leaky_c_index
 from amlprognosis.evaluation.leakage_checks import outcome_proxies
 from amlprognosis.evaluation.nulls import procedure_c_index
+from amlprognosis.models.kaplan_meier import kaplan_meier
 from amlprognosis.models.registry import make_model
 from amlprognosis.normalize.duplicates import copied_profiles
 
@@ -43,6 +44,18 @@ def imputed_inside(features, outcome, folds):
 
 def clinical(name, seed):
     return make_model("clinical", {}, seed)
+
+
+def calibrated_on_all(features, outcome, folds):
+    baseline = kaplan_meier(outcome["os_time"].to_numpy(), outcome["os_event"].to_numpy()).at(365.25)
+    table = honest(features, outcome, folds)
+    return table.assign(survival_1y=np.asarray(baseline) ** np.exp(0.01 * table["risk"]))
+
+
+def cut_at_the_median_of_those_held_out(features, outcome, folds):
+    table = honest(features, outcome, folds)
+    middle = table.groupby(["model", "fold"])["risk"].transform("median")
+    return table.assign(risk_group=np.where(table["risk"] > middle, "high", "low"))
 
 
 def forest(name, seed):
@@ -87,6 +100,16 @@ def test_outcome_proxy_in_held_out_rows_changes_nothing(world):
     np.testing.assert_array_equal(a, b)
     a, b = (screened_on_all(x, outcome, part).query("fold == 2")["risk"].to_numpy() for x in (planted, proxy))
     assert np.abs(a - b).max() > 1e-3
+
+
+def test_calibration_and_cut_points_of_held_out_patients_are_detected(world):
+    part = world[2].query("repeat == 1")
+    found = held_out_influence(calibrated_on_all, *world[:2], part, 1)
+    assert found.outcome > 1e-3
+    assert found.features == 0.0
+    found = held_out_influence(cut_at_the_median_of_those_held_out, *world[:2], part, 1)
+    assert found.outcome == 0.0
+    assert found.features == 1.0
 
 
 def test_imputing_on_all_patients_is_detected(world):

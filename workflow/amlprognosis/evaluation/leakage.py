@@ -57,7 +57,8 @@ def held_out_influence(
     Parameters
     ----------
     procedure : callable (features, outcome, folds) -> DataFrame
-        The whole cross-validated procedure; returns fold, patient, risk (and model).
+        The whole cross-validated procedure; returns fold, patient, risk (and model, survival columns, risk_group: what
+        was calibrated or cut is tested with the risk).
     features, outcome : DataFrame, index = patient
     folds : DataFrame
         One repeat: repeat, fold, patient.
@@ -71,7 +72,7 @@ def held_out_influence(
     Returns
     -------
     Influence
-        A patient predicted in one run only counts as an infinite change.
+        A patient, or a survival, predicted in one run only counts as an infinite change.
     """
     rng = np.random.default_rng(seed)
     held = sorted(folds.loc[folds["fold"] == fold, "patient"].astype(str))
@@ -82,7 +83,10 @@ def held_out_influence(
     def run(x: pd.DataFrame, y: pd.DataFrame) -> pd.DataFrame:
         table = procedure(x, y, folds)
         keys = [c for c in ("model", "patient") if c in table.columns]
-        return table[table["fold"] == fold].set_index(keys)[["risk"]]
+        said = table[table["fold"] == fold].set_index(keys)
+        if "risk_group" in said:
+            said = said.assign(risk_group=(said["risk_group"] == "high").astype(float))
+        return said[[c for c in said.columns if c in ("risk", "risk_group") or c.startswith("survival_")]]
 
     reference = run(base, outcome)
     if reference.empty:
@@ -116,10 +120,12 @@ def _of(table: pd.DataFrame, patients: list[str]) -> pd.DataFrame:
 
 
 def _largest_change(a: pd.DataFrame, b: pd.DataFrame) -> float:
-    joined = a.join(b, how="outer", lsuffix="_a", rsuffix="_b")
-    if joined.isna().to_numpy().any():
+    if len(a) != len(b) or not a.index.isin(b.index).all():
         return float("inf")
-    return float((joined["risk_a"] - joined["risk_b"]).abs().max())
+    before, after = a.to_numpy(float), b.loc[a.index].to_numpy(float)
+    if not np.array_equal(np.isnan(before), np.isnan(after)):
+        return float("inf")
+    return float(np.nan_to_num(np.abs(before - after)).max(initial=0.0))
 
 
 class Recipe:

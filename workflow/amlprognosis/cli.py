@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"amlprognosis: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"amlprognosis: {error.filename}: cannot be read or written ({error.strerror})", file=sys.stderr)
+        return 2
 
 
 def _check(words: argparse.Namespace) -> int:
@@ -69,16 +73,43 @@ def _validate(words: argparse.Namespace) -> int:
 
 
 def _predict_words(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    predict = commands.add_parser("predict", help="score new patients with frozen models of a study")
+    predict = commands.add_parser(
+        "predict",
+        help="score new patients with frozen models of a study",
+        description="Score new patients with frozen models of a study. What a model reads stands in its card.md.",
+        epilog="example: amlprognosis predict --model results/demo/models/gene_index --expression new.tsv "
+        "--out predictions.tsv",
+    )
     add = predict.add_argument
-    add("--model", type=Path, nargs="+", required=True, help="folders of frozen models, results/<study>/models/<model>")
+    add(
+        *("--model", "--models"),
+        type=Path,
+        nargs="+",
+        action="extend",
+        required=True,
+        help="folders of frozen models, results/<study>/models/<model>",
+    )
     add("--expression", type=Path, help="gene symbols x patients: TSV, CSV (.gz), parquet or h5ad")
-    add("--clinical", type=Path, help="patient (first column), age (years), sex, risk, numeric columns of the study")
+    add(
+        "--clinical",
+        type=Path,
+        help="TSV, CSV or parquet: patient (first column), age (years), sex (female, male), risk (favourable, "
+        "intermediate, adverse), numeric columns under the study's names; NA where unknown",
+    )
     add("--mutations", type=Path, help="patient (first column) and a column of 0/1 per gene, or a MAF file")
     add("--scale", choices=("log2", "linear", "counts"), default="log2", help="what the expression is (default log2)")
-    add("--orientation", choices=("auto", "genes_in_rows", "samples_in_rows"), default="auto")
-    add("--adaptation", choices=("none", "within_sample_ranks", "reference_quantiles", "cohort_rescaling"))
-    add("--out", type=Path, required=True, help="table of risk, risk group, survival and warnings")
+    add(
+        "--orientation",
+        choices=("auto", "genes_in_rows", "samples_in_rows"),
+        default="auto",
+        help="what a row of the expression is (default: told by the genes that the model knows)",
+    )
+    add(
+        "--adaptation",
+        choices=("none", "within_sample_ranks", "reference_quantiles", "cohort_rescaling"),
+        help="how another platform is met (default: as the model was frozen); cohort_rescaling needs 10 patients",
+    )
+    add("--out", type=Path, required=True, help="table (tab-separated) of risk, risk group, survival and warnings")
     add("--curves", type=Path, help="table of the full survival curves")
     add("--contributions", type=Path, help="table of what each feature adds to the risk")
 
@@ -89,6 +120,7 @@ def _predict(words: argparse.Namespace) -> int:
 
     tables = Tables(words.expression, words.clinical, words.mutations, words.scale, words.orientation)
     wanted = {"curves": words.curves, "contributions": words.contributions}
+    _check_destinations(words)
     found = predict(words.model, tables, words.adaptation, **{name: bool(path) for name, path in wanted.items()})
     for note in found.notes:
         print(f"amlprognosis: {note}", file=sys.stderr)
@@ -97,6 +129,33 @@ def _predict(words: argparse.Namespace) -> int:
             write_table(table, path, decimals=12)
             print(f"wrote {path}")
     return 0
+
+
+def _check_destinations(words: argparse.Namespace) -> None:
+    """Refuse, before anything is read, tables that could not be written or would replace what is read."""
+    taken: dict[Path, str] = {}
+    for name in ("expression", "clinical", "mutations"):
+        path = getattr(words, name)
+        if path is not None:
+            taken[path.resolve()] = f"--{name}"
+    models = {folder.resolve() for folder in words.model}
+    for name in ("out", "curves", "contributions"):
+        path = getattr(words, name)
+        if path is None:
+            continue
+        place = f"--{name} {path}"
+        if path.is_dir():
+            raise InputError(f"{place}: a folder; give the name of a file")
+        if path.suffix.lower() in (".gz", ".csv", ".parquet", ".h5ad", ".xlsx"):
+            raise InputError(f"{place}: tables are written as plain text with tabs; give it a name that ends in .tsv")
+        if path.resolve() in taken:
+            raise InputError(f"{place}: the same file as {taken[path.resolve()]}; give each table a name of its own")
+        if path.resolve().parent in models:
+            raise InputError(f"{place}: inside the folder of a frozen model; give a place outside")
+        above = next(folder for folder in path.resolve().parents if folder.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise InputError(f"{place}: nothing can be written in {above}; give another place")
+        taken[path.resolve()] = f"--{name}"
 
 
 def _docs(words: argparse.Namespace) -> int:

@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 
 from amlprognosis.cli import main
+from amlprognosis.errors import InputError
 from amlprognosis.evaluation.predict import Tables, predict
 from amlprognosis.models.persistence import load_model
+from amlprognosis.retrieve.patients import read_patient_mutations
 from amlprognosis.tables import read_table
 
 WITH_GENES = [
@@ -246,6 +248,18 @@ ERRORS = {
     "an age in words": ({"clinical": f"patient\tage\n{PATIENT}\told\n"}, "not a finite number in V007"),
     "an age in days": ({"clinical": f"patient\tage\n{PATIENT}\t21900\n"}, "not between 0 and 120 years"),
     "another spelling": ({"clinical": f"patient\trisk\n{PATIENT}\tpoor\n"}, "allowed are favourable, intermediate"),
+    "an age with a unit": ({"clinical": f"patient\tage\n{PATIENT}\t60y\n"}, "no unit; missing values as NA"),
+    "a header left out": ({"edit": lambda t: t.set_axis(["7.25"], axis=1)}, "values stand where the header should"),
+    "one value for all": ({"edit": lambda t: t * 0 + 7}, f"all genes have the same value in {PATIENT}"),
+    "ratios taken for linear": (
+        {"edit": lambda t: (t - t.median()) * 100, "words": ["--scale", "linear"]},
+        "of the values are negative",
+    ),
+    "an empty MAF": (
+        {"mutations": "Hugo_Symbol\tVariant_Classification\tTumor_Sample_Barcode\n"},
+        "it cannot be told who was tested",
+    ),
+    "a model twice": ({"words": ["--model", "MODEL"]}, "two models are called gene_index"),
     "mutated twice": ({"mutations": f"patient\tNPM1\n{PATIENT}\t2\n"}, r"only 0 \(no\), 1 \(mutated\)"),
 }
 
@@ -263,6 +277,7 @@ def test_faults_end_in_one_clear_message(world, tmp_path, capsys, case):
         how.get("edit", lambda t: t)(table).to_csv(path, sep="\t", index_label="gene")
     if how.get("expression", "") is not None:
         words = [*words, "--expression", path]
+    words = [folder if word == "MODEL" else word for word in words]
     models = [folder]
     for kind in ("clinical", "mutations"):
         if kind in how:
@@ -278,6 +293,57 @@ def test_faults_end_in_one_clear_message(world, tmp_path, capsys, case):
     assert said.startswith("amlprognosis: ")
     assert pd.Series([said]).str.contains(message).all(), said
     assert not (tmp_path / "o.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out", "."], "--out .: a folder"),
+        (["--out", "new.tsv"], "the same file as --expression"),
+        (["--out", "o.tsv", "--curves", "o.tsv"], "--curves o.tsv: the same file as --out"),
+        (["--out", "o.tsv", "--contributions", "new.tsv/c.tsv"], "nothing can be written in"),
+        (["--out", "o.tsv.gz"], "give it a name that ends in .tsv"),
+        (["--out", "model/o.tsv"], "inside the folder of a frozen model"),
+    ],
+)
+def test_tables_that_cannot_be_written_are_refused_before_anything_is(
+    world, tmp_path, capsys, monkeypatch, words, message
+):
+    path = expression_file(world, tmp_path)
+    before = path.read_bytes()
+    shutil.copytree(world.model("gene_index"), tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", "--model", "model", "--expression", "new.tsv", *words]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "o.tsv").exists()
+    assert path.read_bytes() == before
+
+
+def test_models_may_be_named_one_by_one(world, tmp_path):
+    words = ["--model", world.model("age"), "--model", world.model("eln"), "--clinical", clinical_file(world, tmp_path)]
+    assert run(tmp_path, *words)["model"].tolist() == ["age", "eln"]
+
+
+def test_a_model_without_expression_says_which_table_it_needs(world, tmp_path, capsys):
+    words = ["--model", world.model("age"), "--expression", expression_file(world, tmp_path)]
+    assert main(["predict", *map(str, words), "--out", str(tmp_path / "o.tsv")]) == 2
+    assert "age: there are no patients: give --clinical" in capsys.readouterr().err
+
+
+def test_a_gene_under_two_names_in_a_table_of_mutations(tmp_path):
+    (tmp_path / "m.tsv").write_text("patient\tSRSF2\tSFRS2\nP1\t0\t1\n")
+    with pytest.raises(InputError, match="column 'SFRS2': another column is SRSF2, too"):
+        read_patient_mutations(tmp_path / "m.tsv", ["SRSF2"], None)
+
+
+def test_comments_above_a_clinical_table_and_an_age_beyond_training(world, tmp_path):
+    path = clinical_file(world, tmp_path, age=3)
+    path.write_text("# from the register\n" + path.read_text())
+    words = ["--expression", expression_file(world, tmp_path), "--clinical", path]
+    found = run(tmp_path, "--model", world.model("xgboost_cox"), *words).iloc[0]
+    assert "outside the training range: age" in found["warnings"]
 
 
 def test_folders_that_were_changed(world, tmp_path, capsys):

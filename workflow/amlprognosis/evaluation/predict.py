@@ -104,6 +104,10 @@ def predict(
     """
     shelf = Shelf()
     models = [shelf.open(folder) for folder in folders]
+    names = [frozen.name for frozen in models]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"--model: two models are called {shown(twice)}; score them one after the other")
     reader = _Reader(models, tables)
     rows, steps, parts = [], [], []
     for frozen in models:
@@ -160,7 +164,9 @@ class _Reader:
         self.patients = None if self.matrix is None else _named(self.matrix.index)
         self.rest = [block for block in (self._clinical(needed), self._mutations(needed)) if block is not None]
         if self.patients is None:
-            raise InputError("there are no patients: give --expression, --clinical or --mutations")
+            read = {column.split(":", 1)[0] for column in needed}
+            give = " or ".join(option for kind, option in _BESIDE.items() if kind in read)
+            raise InputError(f"{shown(frozen.name for frozen in models)}: there are no patients: give {give}")
         self._made: dict[int, Patients] = {}
 
     def _clinical(self, needed: list[str]) -> pd.DataFrame | None:
@@ -249,7 +255,11 @@ def _warnings(frozen: FrozenModel, found: Scored, row: int, too_few: bool) -> li
         texts.append(f"not scored: {lacking.size} of {names.size} features missing ({limit}): {shown(lacking)}")
     elif lacking.size:
         texts.append(f"{lacking.size} of {names.size} features missing, filled as in training: {shown(lacking)}")
-    if beyond.size > SHARE_OUTSIDE * names.size:
+    clinical = np.array([column.startswith("clinical:") for column in frozen.model.features_in_])
+    # An age in other units is one feature among many, and no accident.
+    first = names[found.outside[row] & clinical]
+    if beyond.size > SHARE_OUTSIDE * names.size or first.size:
+        beyond = np.concatenate([first, names[found.outside[row] & ~clinical]])
         texts.append(f"{beyond.size} of {names.size} features outside the training range: {shown(beyond)}")
     return texts
 

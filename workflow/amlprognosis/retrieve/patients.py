@@ -20,6 +20,7 @@ SCALES = ("log2", "linear", "counts")
 ORIENTATIONS = ("auto", "genes_in_rows", "samples_in_rows")
 LARGEST_LOG2 = 50.0
 SMALLEST_LINEAR_MAXIMUM = 30.0
+MOST_NEGATIVE_LINEAR = 0.2
 LEAST_SHARE_FOR_COUNTS = 0.5
 _MISSING = frozenset({"", "na", "n/a", "nan", "<na>", "none", "null"})
 _TEXTS = {"sex": SEXES, "risk": RISKS}
@@ -70,11 +71,22 @@ def read_patient_expression(
         twice = sorted(set(names[names.duplicated()]))
         if twice:
             raise InputError(f"{path}: {what} named more than once: {shown(twice)}; keep one of each")
+    if all(_is_fraction(name) for name in matrix.index):
+        raise InputError(
+            f"{path}: patients are called {shown(matrix.index, 3)}: values stand where the header should; add a line "
+            "that names the patients"
+        )
     renamed, report = rename_genes(list(matrix.columns))
     merged, _, gave_way = merge_duplicates(matrix, renamed)
     report += gave_way
     notes = [f"{path}: gene names: {rename_steps(0, 0, report)[0]['detail']}"] if report else []
     return merged, notes
+
+
+def _is_fraction(name: str) -> bool:
+    """Whether a name is a number with a decimal point, as a value and no patient is called."""
+    whole, point, rest = name.removeprefix("-").partition(".")
+    return bool(point) and whole.isdigit() and rest.isdigit()
 
 
 def _in_common(names: Sequence[str], known: set[str]) -> int:
@@ -110,6 +122,13 @@ def training_units(matrix: pd.DataFrame, scale: str, platform: PlatformReference
     if np.isnan(values).all():
         raise InputError(f"{origin}: not a single value in it")
     top = float(np.nanmax(values))
+    absent = np.isnan(values)
+    most, least = np.where(absent, -np.inf, values).max(axis=1), np.where(absent, np.inf, values).min(axis=1)
+    flat = ((~absent).sum(axis=1) > 1) & (most == least)
+    if flat.any():
+        raise InputError(
+            f"{origin}: all genes have the same value in {shown(matrix.index[flat])}; leave that patient out"
+        )
     if scale == "log2" and top > LARGEST_LOG2:
         raise InputError(
             f"{origin}: the largest value is {top:.6g}: these are counts or linear values, not log2; use --scale "
@@ -118,6 +137,9 @@ def training_units(matrix: pd.DataFrame, scale: str, platform: PlatformReference
     if scale == "linear":
         if top < SMALLEST_LINEAR_MAXIMUM:
             raise InputError(f"{origin}: the largest value is {top:.3g}: these are logarithms; use --scale log2")
+        share = float((values < 0).sum() / (~absent).sum())
+        if share > MOST_NEGATIVE_LINEAR:
+            raise InputError(f"{origin}: {share:.0%} of the values are negative: these are no linear intensities")
         matrix = np.log2(1 + matrix.clip(lower=0))
     if scale == "counts":
         matrix = _normalized_counts(matrix, platform, origin)
@@ -180,13 +202,13 @@ def read_patient_clinical(path: str | Path, wanted: Collection[str]) -> tuple[pd
             obs[name] = _numbers(table[name], missing, f"{path}: column {name!r}")
     if "age" in obs and ((obs["age"] < 0) | (obs["age"] > 120)).any():
         wrong = obs.index[(obs["age"] < 0) | (obs["age"] > 120)]
-        raise InputError(f"{path}: column 'age': not between 0 and 120 years in {shown(wrong)}")
+        raise InputError(f"{path}: column 'age': not between 0 and 120 years in {shown(wrong)}; give years")
     return obs, [f"{path}: columns that no model reads: {shown(unused)}"] if unused else []
 
 
 def _by_patient(path: str | Path) -> pd.DataFrame:
     """A table of texts by the patient in its first column."""
-    table = read_string_table(path)
+    table = read_string_table(path, comment="#")
     first = table.columns[0]
     twice = sorted(set(table.loc[table[first].duplicated(), first]))
     if twice:
@@ -208,7 +230,8 @@ def _numbers(texts: pd.Series, missing: pd.Series, place: str) -> pd.Series:
     wrong = ~missing & ~np.isfinite(numbers)
     if wrong.any():
         raise InputError(
-            f"{place}: not a finite number in {shown(f'{row}: {texts[row]!r}' for row in texts.index[wrong])}"
+            f"{place}: not a finite number in {shown(f'{row}: {texts[row]!r}' for row in texts.index[wrong])} "
+            "(decimal point, no unit; missing values as NA or empty)"
         )
     return numbers
 
@@ -244,6 +267,8 @@ def read_patient_mutations(path: str | Path, genes: Sequence[str], patients: Seq
         place = f"{path}: column "
         columns, wanted = {}, set(genes)
         for old, gene in zip(table.columns, renamed, strict=True):
+            if gene in columns:
+                raise InputError(f"{place}{old!r}: another column is {gene}, too; keep one of them")
             if gene in wanted:
                 missing = table[old].str.lower().isin(_MISSING)
                 columns[gene] = _numbers(table[old], missing, f"{place}{old!r}")
@@ -265,6 +290,10 @@ def _maf_table(path: str | Path, genes: Sequence[str], patients: Sequence[str] |
     from amlprognosis.genomics.maf import mutation_matrix, read_maf
 
     variants = read_maf(path)
+    if variants.empty:
+        raise InputError(
+            f"{path}: no variant in it, so that it cannot be told who was tested; give a table of 0 and 1 instead"
+        )
     wanted = sorted(set(variants["sample"])) if patients is None else list(patients)
     matrix, tested, _ = mutation_matrix(variants, {name: name for name in wanted})
     if not tested:

@@ -56,6 +56,9 @@ def changed(path: str, value: object) -> dict:
         ("cohorts.A.source.type", "ftp", r"cohorts.A.source.type: must be one of tables, geo, gdc"),
         ("models.gene_index.scren_p", 1, r"models.gene_index.scren_p: unknown key; did you mean 'screen_p'\?"),
         ("models.run", ["rsf"], r"models.run: .*'rsf' is not known; did you mean RSF\?"),
+        ("evaluation.horizons_years", [3, float("nan")], r"every horizon must be above 0 and at most 50 years"),
+        ("evaluation.horizons_years", [3, 1e9], r"every horizon must be above 0 and at most 50 years"),
+        ("crossvalidation.stratify", ["risk"], r"stratify: 'risk' is no column of groups of A. Known are none; map it"),
         ("cohorts.A.role", "validation", r"exactly one cohort must have role: training \(found none\)"),
         ("cohorts.A.clinical", None, r"cohorts.A: clinical is needed for this source"),
         ("cohorts.A.clinical.os_event.dead", ["0"], r"cannot mean both dead and alive"),
@@ -147,3 +150,12 @@ def test_generated_documents_have_not_drifted() -> None:
 def test_shipped_studies_are_valid(path: Path) -> None:
     assert load_study(path).study
     assert yaml.safe_load(path.read_text(encoding="utf-8"))["title"]
+
+
+def test_stratify_names_columns_that_the_training_cohort_maps() -> None:
+    study = changed("crossvalidation.stratify", ["trial", "risk"])
+    study["cohorts"]["A"]["clinical"] |= {"categories": {"trial": "protocol"}, "risk": {"column": "eln"}}
+    assert load_study(study).crossvalidation.stratify == ["trial", "risk"]
+    study["crossvalidation"]["stratify"] = ["trail"]
+    with pytest.raises(InputError, match=r"'trail' is no column of groups of A; did you mean 'trial'\?"):
+        load_study(study)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from amlprognosis.study.reporting import Reporting
 
 GRID = "grid-"
 FEWEST_OF_A_GROUP = 8
+LONGEST_HORIZON = 50
 
 
 class Study(Section):
@@ -62,8 +64,12 @@ class Study(Section):
         judged, run = self.evaluation, self.models.run
         if "gene_index" not in run:
             yield "models.run: gene_index is needed: genes, controls and cells of the report are those of the index"
-        if min(judged.horizons_years) <= 0:
-            yield f"evaluation.horizons_years: every horizon must be above 0 (given: {judged.horizons_years})"
+        if not all(0 < years <= LONGEST_HORIZON for years in judged.horizons_years):
+            yield (
+                f"evaluation.horizons_years: every horizon must be above 0 and at most {LONGEST_HORIZON} years "
+                f"(given: {judged.horizons_years})"
+            )
+        yield from self._stratify_faults()
         lists: dict[str, Sequence[object]] = {
             "models.run": run,
             "evaluation.horizons_years": judged.horizons_years,
@@ -85,6 +91,22 @@ class Study(Section):
             yield f"evaluation.report_models: {', '.join(absent)} not in models.run; add to models.run or remove"
         if self.gene_sets.sets is not None and not self.gene_sets.sets:
             yield "gene_sets.sets: the list is empty; name sets of the file, or leave the key out to use all"
+
+    def _stratify_faults(self) -> Iterator[str]:
+        """Columns of ``crossvalidation.stratify`` that the training cohort will not have."""
+        mapped = self.cohorts[self.training].clinical
+        if mapped is None:
+            return  # a GDC project: what its clinical table holds is known when it is there
+        groups = [name for name in ("risk", "sex") if getattr(mapped, name) is not None]
+        known = [*groups, *mapped.categories, *mapped.numeric]
+        for column in self.crossvalidation.stratify:
+            if column not in known:
+                near = difflib.get_close_matches(column, known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else "."
+                yield (
+                    f"crossvalidation.stratify: {column!r} is no column of groups of {self.training}{hint} Known are "
+                    f"{', '.join(known) or 'none'}; map it in cohorts.{self.training}.clinical.categories"
+                )
 
     # What the workflow asks of a study -------------------------------------------------------------------
 

@@ -72,9 +72,7 @@ def _duplicated(name: str, adata: AnnData) -> list[Row]:
     note = (
         f"largest correlation of two of {adata.n_obs} patients, {found.genes} genes; suspect above {limit:g}{excluded}"
     )
-    rows: list[Row] = [
-        (DUPLICATED, name, "all patients", found.largest, CLEAN if pairs.empty else SUSPECT, note + excluded)
-    ]
+    rows: list[Row] = [(DUPLICATED, name, "all patients", found.largest, CLEAN if pairs.empty else SUSPECT, note)]
     for pair in pairs.itertuples():
         text = "one patient or one sample under two names? Leave one out with clinical.exclude"
         rows.append((DUPLICATED, name, f"{pair.first} / {pair.second}", float(pair.r), SUSPECT, text))
@@ -91,7 +89,9 @@ def _between(name: str, adata: AnnData, training: AnnData) -> list[Row]:
     if len(gone):
         note += f"; {len(gone)} left out because the models saw them: {shown(gone)}"
     shared = found[found["excluded"]]
-    rows: list[Row] = [(BETWEEN, name, "all patients", float(len(shared)), SUSPECT if len(found) else CLEAN, note)]
+    # Cohorts name their patients in their own ways: ids that differ tell nothing.
+    verdict = SUSPECT if len(found) else UNCHECKED if across.reason else CLEAN
+    rows: list[Row] = [(BETWEEN, name, "all patients", float(len(shared)), verdict, note)]
     for row in shared.itertuples():
         text = f"{row.training_patient} of the training cohort, by {row.evidence}: this patient's risk is no test"
         rows.append((BETWEEN, name, str(row.patient), float(row.r), SUSPECT, text))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from amlprognosis.report.chosen import COMBINED, clinical_rivals, main_model, published
 from amlprognosis.report.control_figures import draws
 from amlprognosis.report.decision_figures import treat_all
@@ -277,6 +279,11 @@ def _calibrated(study: Study, tables: Tables, main: str, places: list[str], pool
             text += f", D-calibration {p_text(p)}"
             if p < ALPHA and level == "good":
                 level, word = "caution", "Not everywhere"
+        group = _worst_subgroup(tables, study, cohort, main)
+        if group:
+            text += f"; {group}"
+            if level == "good":
+                level, word = "caution", "On average, not in every group"
         answers[cohort] = Answer(level, word, text)
     if pooled:
         meta = tables.get("meta_analysis")
@@ -290,6 +297,21 @@ def _calibrated(study: Study, tables: Tables, main: str, places: list[str], pool
             answers[POOLED] = Answer("none", "Not pooled", "fewer than two cohorts have it")
     horizon = years_text(study.evaluation.main_horizon_years)
     return Question("calibrated", f"Are its predicted risks right at {horizon}?", answers)
+
+
+def _worst_subgroup(tables: Tables, study: Study, cohort: str, main: str) -> str:
+    """The subgroup whose observed/expected ratio is farthest from 1 among those whose interval leaves 1 out."""
+    part = rows_in(tables.get("subgroups"), study, cohort)
+    if part is None:
+        return ""
+    part = part[(part["model"] == main) & (part["subgroup"] != "all")].dropna(subset=["oe", "oe_low", "oe_high"])
+    off = part[((part["oe_high"] < 1) | (part["oe_low"] > 1)) & (part["oe"] > 0)]
+    if off.empty:
+        return ""
+    row = off.loc[np.log(off["oe"]).abs().idxmax()]
+    named = f"{row['level']} risk" if row["subgroup"] == "risk" else f"{row['subgroup']} {row['level']}"
+    named = str(row["level"]) if row["subgroup"] == "sex" else named
+    return f"{_spread(row, 'oe')} in {named}"
 
 
 def calibration_words(row: Any) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from amlprognosis.cohort import RISKS, exclusions, preprocessing, provenance
 from amlprognosis.evaluation.survival_groups import median_survival
 from amlprognosis.models.kaplan_meier import censoring_curve, kaplan_meier
 from amlprognosis.normalize.duplicates import COPIED, SHARED
-from amlprognosis.study import GeoSource, Study, TablesSource
+from amlprognosis.study import Cohort, GeoSource, Study, TablesSource
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -47,6 +47,7 @@ def _cohort_row(study: Study, name: str, adata: AnnData) -> dict[str, object]:
     settings, obs = study.cohorts[name], adata.obs
     time, event = obs["os_time"].to_numpy(float), obs["os_event"].to_numpy(bool)
     risk = obs["risk"].astype(object) if "risk" in obs else pd.Series(np.nan, index=obs.index, dtype=object)
+    labelled = bool(risk.notna().any())
     sex = obs["sex"].dropna().astype(str) if "sex" in obs else pd.Series(dtype=str)
     row: dict[str, object] = {
         "cohort": name,
@@ -61,10 +62,15 @@ def _cohort_row(study: Study, name: str, adata: AnnData) -> dict[str, object]:
         "genes": adata.n_vars,
         "age_median": float(obs["age"].median()) if "age" in obs else np.nan,
         "female_share": float((sex == "female").mean()) if len(sex) else np.nan,
-        "risk_system": settings.clinical.risk.system if settings.clinical and settings.clinical.risk else "ELN",
+        "risk_system": _risk_system(settings) if labelled else "",
     }
-    row |= {f"risk_{group}": int((risk == group).sum()) for group in RISKS}
-    return row | {"risk_unknown": int(risk.isna().sum()), "adaptation": settings.adaptation[0]}
+    row |= {f"risk_{group}": int((risk == group).sum()) if labelled else pd.NA for group in RISKS}
+    unknown = int(risk.isna().sum()) if labelled else pd.NA
+    return row | {"risk_unknown": unknown, "adaptation": settings.adaptation[0]}
+
+
+def _risk_system(settings: Cohort) -> str:
+    return settings.clinical.risk.system if settings.clinical and settings.clinical.risk else "ELN"
 
 
 def _source_text(source: object) -> str:

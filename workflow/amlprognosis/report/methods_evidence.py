@@ -51,11 +51,9 @@ def comparison_methods(study: Study) -> str:
         cohorts = []
         for name in study.validation:
             how = [ADAPTED[kind] for kind in study.cohorts[name].adaptation]
-            also = f"; also {listed(how[1:])}" if len(how) > 1 else ""
+            also = f", which the figures show; also {listed(how[1:])}" if len(how) > 1 else ""
             cohorts.append(f"{study.cohort_label(name)} ({how[0]}{also})")
-        text += (
-            f" The final models, refitted on all training patients and frozen, were applied once to {listed(cohorts)}."
-        )
+        text += f" The final models, refitted on all training patients and frozen, were applied to {listed(cohorts)}."
     if len(study.validation) > 1:
         text += (
             " C, calibration slope, observed over expected deaths and differences in C were pooled over the validation "

@@ -361,7 +361,7 @@ def differences(run: Run) -> Answer:
             continue
         age = number(row.get("age_median"))
         parts = [str(row["platform"]), f"median age {fixed(age, 0)}" if age is not None else "age unknown"]
-        known = run.count(name, "risk_unknown") != run.count(name, "patients")
+        known = number(row.get("risk_unknown")) not in (None, number(row.get("patients")))
         parts += [f"risk by {row['risk_system']}"] if known and "risk_system" in row else []
         parts += [run.follow_up(name)]
         lacking = run.row("validation", cohort=name, model=run.main)

@@ -24,7 +24,7 @@ MODEL_NOUNS = {
     "age_sex": "age + sex",
     "eln": "the risk group alone",
     "age_eln": "age + risk group",
-    "clinical": "the clinical Cox model (age, sex, risk group)",
+    "clinical": "the clinical Cox model",
     "clinical_mutations": "the clinical model with mutations",
 }
 FEWEST_CELLS = 30
@@ -140,7 +140,7 @@ def _validated(study: Study, tables: Tables, model: str) -> list[Statement]:
         worked.append((level, f"{_c(row)}{chance} in {label}{people(row)}{tail}"))
     found = []
     if worked:
-        text = "Frozen and applied once, it reaches " + "; ".join(text for _, text in worked) + "."
+        text = "Frozen and applied, it reaches " + "; ".join(text for _, text in worked) + "."
         pooled = row_of(tables.get("meta_analysis"), model=model, metric="c_harrell")
         cohorts = number(pooled.get("cohorts")) if pooled is not None else None
         if pooled is not None and cohorts is not None and cohorts > 1 and number(pooled["estimate"]) is not None:

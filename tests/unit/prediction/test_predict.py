@@ -350,7 +350,11 @@ def test_folders_that_were_changed(world, tmp_path, capsys):
     path = expression_file(world, tmp_path)
     for name, damage, message in (
         ("platform.json.gz", lambda file: file.write_bytes(b"x"), "checksum differs"),
-        ("platform.json.gz", lambda file: file.unlink(), "missing"),
+        (
+            "platform.json.gz",
+            lambda file: file.unlink(),
+            "missing; restore the model's folder, or delete its model.json",
+        ),
         ("model.json", lambda file: file.write_text(file.read_text().replace('"seed": 1', '"seed": 2')), "was changed"),
         ("model.json", lambda file: file.write_text('{"refused": "no risk label", "metadata": {}}'), "no risk label"),
         ("model.json", lambda file: file.write_text('{"format_version": 1}'), "run the study again"),

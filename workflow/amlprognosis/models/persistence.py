@@ -39,6 +39,8 @@ CLASSES: dict[str, str] = {
 }
 # Parameters that do not change what was learned stay out, so that runs on 1 and 2 cores give the same bytes.
 MACHINE_PARAMETERS = ("n_jobs",)
+# Snakemake watches model.json alone.
+_MEND = "restore the model's folder, or delete its model.json and run the study again"
 
 
 def _plain(value: Any) -> Any:
@@ -216,9 +218,9 @@ def load_model(directory: str | Path) -> RiskModel:
     for name, expected in sorted(files.items()):
         side = directory / name
         if Path(name).name != name or not side.is_file():
-            raise InputError(f"{side}: named in {path} but missing; restore the model's folder")
+            raise InputError(f"{side}: named in {path} but missing; {_MEND}")
         if _digest(side) != expected:
-            raise InputError(f"{side}: checksum differs from the one in {path}; restore the model's folder")
+            raise InputError(f"{side}: checksum differs from the one in {path}; {_MEND}")
     model._read_side(directory)
     model.files_, model.checksum_ = files, str(content["checksum"])
     return model

@@ -161,6 +161,19 @@ def test_verdict_and_answers_follow_the_intervals():
     assert len(table[table["cohort"] == train]) > 0
 
 
+def test_calibration_on_average_does_not_hide_a_group():
+    study = make_study(**SMALL)
+    tables = make_tables(study)
+    for subgroup, level, ratio in (("age", "below 60", [0.7, 0.5, 0.9]), ("age", "60 and above", [1.1, 1.05, 1.2])):
+        where = {"cohort": "train", "model": "gene_index", "subgroup": subgroup, "level": level}
+        _set(tables["subgroups"], ["oe", "oe_low", "oe_high"], ratio, **where)
+    answers = _answers(study, tables)["calibrated"]
+    assert answers["train"].word == "On average, not in every group"
+    assert answers["train"].text.endswith("; 0.70 (0.50–0.90) in age below 60")
+    assert answers["array"].word == "No fault shown"
+    assert any("on average, not in every group in cross-validation" in text for text in _sentences(study, tables))
+
+
 def test_what_the_index_adds_is_told_by_difference_and_test():
     study = make_study(**SMALL)
     tables = make_tables(study)

@@ -352,6 +352,7 @@ rule notes:
         ),
         leaderboard=f"{TABLES}/leaderboard.tsv",
         sample_size=f"{TABLES}/sample_size.tsv",
+        leakage=f"{TABLES}/leakage_checks.tsv",
     output:
         notes=report(
             f"{TABLES}/notes.tsv",
@@ -370,7 +371,7 @@ rule notes:
         mem_mb=memory(1000),
         runtime=minutes(5),
     params:
-        settings=STUDY.fingerprint("cohorts"),
+        settings=STUDY.fingerprint("cohorts", "models.run"),
     message:
         "Gather what the run warns about"
     script:

@@ -18,5 +18,6 @@ with job(snakemake) as study:
         validation,
         read_table(snakemake.input.leaderboard),
         read_table(snakemake.input.sample_size),
+        read_table(snakemake.input.leakage),
     )
     write_table(notes, snakemake.output.notes)

@@ -30,7 +30,10 @@ def test_members_of_the_grid_share_a_line():
     cohorts = pd.DataFrame({"cohort": ["A"], "adaptation": ["none"], "events": [120]})
     design = pd.DataFrame({"level": [], "item": [], "note": []})
     validation = pd.DataFrame({"source": [], "item": [], "note": []})
-    table = note_table(study, cohorts, design, folds, validation, board, sizes)
+    proxy = ("feature close to the outcome", "A", "clinical:days", 0.97, "suspect", "C 0.97")
+    clean = ("duplicated patients", "A", "all patients", 0.6, "clean", "largest correlation")
+    checks = pd.DataFrame([clean, proxy], columns=["check", "cohort", "item", "value", "verdict", "note"])
+    table = note_table(study, cohorts, design, folds, validation, board, sizes, checks)
     said = [tuple(row) for row in table.to_numpy()]
     assert (
         "cross-validation",
@@ -41,6 +44,13 @@ def test_members_of_the_grid_share_a_line():
     assert ("cross-validation", "eln", "not fitted in 1 fold: no risk group") in said
     assert ("leaderboard", "gene_index", "told here") in said
     assert not [row for row in said if row[2] == "told in grid.tsv"]
+    assert [row for row in said if row[0] == "leakage"] == [
+        ("leakage", "A: clinical:days", "feature close to the outcome: C 0.97")
+    ]
+    assert not [row for row in said if "no comparator" in row[2]]
+    alone = load_study({"study": "s", "title": "t", "cohorts": {"A": cohort}, "models": {"run": ["gene_index"]}})
+    table = note_table(alone, cohorts, design, folds, validation, board, sizes, checks)
+    assert "no comparator was run" in " ".join(table["note"])
 
 
 def test_models_that_only_lack_patients_for_the_overall_risk_share_a_line():

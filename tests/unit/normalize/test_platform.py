@@ -144,8 +144,12 @@ def test_what_cannot_be_adapted():
         adapt(TRAINING, REFERENCE, "quantiles")
     poor = TRAINING.iloc[:3].copy()
     poor.loc["P1", REFERENCE.columns[20:]] = np.nan
+    adapted = adapt(poor, REFERENCE, "reference_quantiles")
+    assert adapted.loc["P1", REFERENCE.columns].isna().all()
+    alone = adapt(poor.drop(index="P1"), REFERENCE, "reference_quantiles")
+    pd.testing.assert_frame_equal(adapted.drop(index="P1"), alone)
     with pytest.raises(InputError, match=r"fewer than 30 of the 200 genes .* in P1; .* use none"):
-        adapt(poor, REFERENCE, "reference_quantiles")
+        adapt(poor.loc[["P1"]], REFERENCE, "reference_quantiles")
     with pytest.raises(InputError, match="no expression column"):
         learn_platform(TRAINING[["clinical:age"]])
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from amlprognosis.evaluation.leakage_checks import leakage_notes
 from amlprognosis.evaluation.sample_size import CRITERIA, FEW_VALIDATION_EVENTS
 from amlprognosis.study import Study
-from amlprognosis.study.names import is_grid
+from amlprognosis.study.names import is_comparator, is_grid
 
 NOTE_COLUMNS = ["source", "item", "note"]
 
@@ -61,6 +62,7 @@ def note_table(
     validation: pd.DataFrame,
     board: pd.DataFrame,
     sizes: pd.DataFrame,
+    checks: pd.DataFrame,
 ) -> pd.DataFrame:
     """What a sceptical reader should know, raised by the run itself.
 
@@ -90,5 +92,9 @@ def note_table(
         for row in board.itertuples()
         if isinstance(row.note, str) and row.note and row.kind != "combination"
     ]
+    if not any(is_comparator(name) for name in study.models.run):
+        text = "no comparator was run: nothing says whether the models are better than age or the risk group"
+        rows.append(("models", "all models", text))
+    rows += leakage_notes(checks)
     rows += _too_small(sizes)
     return pd.DataFrame(rows, columns=["source", "item", "note"]).drop_duplicates(ignore_index=True)

@@ -298,12 +298,12 @@ def adapt(features: pd.DataFrame, reference: PlatformReference, method: str) -> 
     Returns
     -------
     DataFrame (n, n_features)
-        NaN stays NaN: the model fills it as trained.
+        NaN stays NaN: the model fills it as trained. A patient with too few genes to rank has NaN in all of them.
 
     Raises
     ------
     InputError
-        An unknown method, too few genes to rank (with the patient), or fewer than ten patients to rescale.
+        An unknown method, too few genes to rank in every patient, or fewer than ten patients to rescale.
     """
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "within_sample_ranks": reference.ranked,
@@ -318,11 +318,16 @@ def adapt(features: pd.DataFrame, reference: PlatformReference, method: str) -> 
     if method != "cohort_rescaling":
         fewest = min(FEWEST_RANKED, len(reference.genes))
         poor = (~np.isnan(block)).sum(axis=1) < fewest
-        if poor.any():
+        if poor.all():
             raise InputError(
                 f"adaptation: {method}: fewer than {fewest} of the {len(reference.genes)} genes of the training matrix "
                 f"have a value in {shown(features.index[poor])}; ranks among so few say nothing; use none"
             )
-    adapted = pd.DataFrame(methods[method](block), index=features.index, columns=reference.columns)
+        # Ranks among so few say nothing: to the model they are missing, as values that are not there.
+        values = np.full(block.shape, np.nan)
+        values[~poor] = methods[method](block[~poor])
+    else:
+        values = methods[method](block)
+    adapted = pd.DataFrame(values, index=features.index, columns=reference.columns)
     others = features.columns.difference(reference.columns, sort=False)
     return pd.concat([features[others], adapted], axis=1).reindex(columns=features.columns)

@@ -102,7 +102,8 @@ def questions(study: Study, tables: Tables) -> list[Question]:
             text = f"Better than {_short(comparator)}{_system(study, comparator)}?"
             found.append(_against(study, tables, f"beats_{comparator}", text, main, comparator, places, pooled))
     for signature in published(study):
-        text = f"Better than the published {model_label(signature).split(' (')[0]}?"
+        kind = "" if signature in study.models.signatures else "the published "
+        text = f"Better than {kind}{model_label(signature).split(' (')[0]}?"
         found.append(_against(study, tables, f"beats_{signature}", text, main, signature, places, pooled))
     if main == "gene_index":
         found.append(_random_sets(study, tables, places))

@@ -91,6 +91,7 @@ def workflow_edges(study: Study) -> list[tuple[str, str]]:
         ("design", "index"), ("crossvalidate", "index"), ("fit", "index"), ("leaderboard", "index"),
         ("design", "compare"), ("build_cohort", "compare"), ("crossvalidate", "compare"), ("index", "compare"),
         ("describe", "notes"), ("design", "notes"), ("crossvalidate", "notes"), ("leaderboard", "notes"),
+        ("leakage_checks", "notes"),
         ("build_cohort", "cards"), ("design", "cards"), ("fit", "cards"), ("leaderboard", "cards"),
     ]  # fmt: skip
     if study.models.grid_run:

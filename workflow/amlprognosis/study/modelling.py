@@ -288,17 +288,23 @@ class Evaluation(Section):
         description="Risk of death by the main horizon from which one would act; net benefit in tables is at this "
         "risk, the decision curves show all of them.",
     )
-    permutations: int = Field(default=20, ge=0, description="Permuted outcomes through the whole index procedure.")
+    permutations: int = Field(
+        default=20, ge=0, le=10_000, description="Permuted outcomes through the whole index procedure."
+    )
     random_sets: int = Field(
         default=200,
         ge=0,
+        le=100_000,
         description="Random gene sets of the candidates' number through the whole index procedure.",
     )
     control_repeats: int = Field(
         default=3, ge=1, description="Repeats of the cross-validation on which the controls are computed."
     )
     seeds: int = Field(
-        default=10, ge=0, description="Other seeds with which the index is fitted again, to see what hangs on the seed."
+        default=10,
+        ge=0,
+        le=1_000,
+        description="Other seeds with which the index is fitted again, to see what hangs on the seed.",
     )
     report_models: list[OneModel] = Field(
         default=["gene_index", "random_survival_forest", "xgboost_cox", "clinical"],

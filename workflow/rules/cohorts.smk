@@ -13,6 +13,7 @@ rule build_cohort:
         f"{LOGS}/build_cohort/{{cohort}}.log",
     benchmark:
         f"{BENCHMARKS}/build_cohort/{{cohort}}.tsv"
+    priority: LONGEST_WAY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -44,6 +45,7 @@ rule design:
         f"{LOGS}/design.log",
     benchmark:
         f"{BENCHMARKS}/design.tsv"
+    priority: LONGEST_WAY
     conda:
         "../../envs/models.yaml"
     threads: 1

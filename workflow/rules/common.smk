@@ -44,6 +44,8 @@ MODELS = expand(f"{RESULTS}/models/{{model}}/model.json", model=MODEL_FOLDERS)
 CARDS = expand(f"{RESULTS}/models/{{model}}/card.md", model=MODEL_FOLDERS)
 COHORTS = expand(f"{RESULTS}/cohorts/{{cohort}}.h5ad", cohort=sorted(STUDY.cohorts))
 REPORT_TABLES = report_tables(STUDY)
+# Jobs that the last ones wait for go first; controls, cells and checks fill the cores beside them.
+LONGEST_WAY = 10
 
 
 wildcard_constraints:

@@ -63,9 +63,10 @@ rule leaderboard:
         f"{LOGS}/leaderboard.log",
     benchmark:
         f"{BENCHMARKS}/leaderboard.tsv"
+    priority: LONGEST_WAY
     conda:
         "../../envs/models.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=memory(2500),
         runtime=minutes(30),
@@ -96,6 +97,7 @@ rule index:
         f"{LOGS}/index.log",
     benchmark:
         f"{BENCHMARKS}/index.tsv"
+    priority: LONGEST_WAY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -184,9 +186,10 @@ rule compare:
         f"{LOGS}/compare.log",
     benchmark:
         f"{BENCHMARKS}/compare.tsv"
+    priority: LONGEST_WAY
     conda:
         "../../envs/models.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=memory(2500),
         runtime=minutes(30),
@@ -212,7 +215,7 @@ rule controls:
         f"{BENCHMARKS}/controls.tsv"
     conda:
         "../../envs/models.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=memory(2500),
         runtime=minutes(60),

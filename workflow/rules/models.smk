@@ -15,6 +15,7 @@ rule crossvalidate:
         f"{LOGS}/crossvalidate/{{group}}/repeat-{{repeat}}.log",
     benchmark:
         f"{BENCHMARKS}/crossvalidate/{{group}}/repeat-{{repeat}}.tsv"
+    priority: LONGEST_WAY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -46,6 +47,7 @@ rule crossvalidate_grid:
         f"{LOGS}/crossvalidate/{{grid}}/repeat-{{repeat}}.log",
     benchmark:
         f"{BENCHMARKS}/crossvalidate/{{grid}}/repeat-{{repeat}}.tsv"
+    priority: LONGEST_WAY
     conda:
         "../../envs/models.yaml"
     threads: 1
@@ -81,6 +83,7 @@ for GROUP, MEMBERS in STUDY.groups().items():
             f"{LOGS}/fit/{GROUP}.log",
         benchmark:
             f"{BENCHMARKS}/fit/{GROUP}.tsv"
+        priority: LONGEST_WAY
         conda:
             "../../envs/models.yaml"
         threads: 1
@@ -107,6 +110,7 @@ rule validate:
         f"{LOGS}/validate/{{cohort}}.log",
     benchmark:
         f"{BENCHMARKS}/validate/{{cohort}}.tsv"
+    priority: LONGEST_WAY
     conda:
         "../../envs/models.yaml"
     threads: 1

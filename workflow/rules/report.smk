@@ -23,7 +23,7 @@ rule figures:
         f"{BENCHMARKS}/figures.tsv"
     conda:
         "../../envs/report.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=memory(2500),
         runtime=minutes(10),

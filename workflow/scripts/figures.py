@@ -7,4 +7,4 @@ from amlprognosis.report.figures import write_figures
 
 with job(snakemake) as study:
     results = Path(f"results/{study.study}")
-    write_figures(study, results / "tables", results / "figures")
+    write_figures(study, results / "tables", results / "figures", snakemake.threads)

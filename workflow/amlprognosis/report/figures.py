@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -225,7 +226,9 @@ def _stable_ids(svg: str) -> str:
     return re.sub(rf'(id="|#)({pattern})(?=["\)])', lambda match: match.group(1) + names[match.group(2)], svg)
 
 
-def write_figures(study: Study, tables_dir: str | Path, out_dir: str | Path) -> list[tuple[Path, Path]]:
+def write_figures(
+    study: Study, tables_dir: str | Path, out_dir: str | Path, n_jobs: int = 1
+) -> list[tuple[Path, Path]]:
     """Write every figure of a study.
 
     Parameters
@@ -236,23 +239,30 @@ def write_figures(study: Study, tables_dir: str | Path, out_dir: str | Path) -> 
         Folder of the study's tables.
     out_dir : path
         Folder that receives ``<name>.svg`` and ``<name>.vl.json``.
+    n_jobs : int
+        Threads; one draws while another figure is made.
 
     Returns
     -------
     list of (Path, Path)
         Static SVG and Vega-Lite specification of each figure.
     """
+    from altair.utils.schemapi import debug_mode
+
     from amlprognosis.report.theme import Tables
 
     tables, out = Tables(tables_dir, study), Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, figure in figures_of(study).items():
-        paths = out / f"{name}.svg", out / f"{name}.vl.json"
+
+    def write(figure: FigureSpec) -> tuple[Path, Path]:
+        paths = out / f"{figure.name}.svg", out / f"{figure.name}.vl.json"
         for path, text in zip(paths, figure_texts(figure, tables), strict=True):
             write_text(path, text + "\n")
-        written.append(paths)
-    return written
+        return paths
+
+    # Checking every figure against Vega-Lite's schema takes half of the time; the tests do it.
+    with debug_mode(False), ThreadPoolExecutor(n_jobs) as pool:
+        return list(pool.map(write, figures_of(study).values()))
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -36,7 +36,9 @@ N_QUANTILES = 1001
 
 @dataclass(frozen=True)
 class PlatformReference:
-    """What the adaptations need of the training matrix; summaries over patients, learned from features alone.
+    """What the adaptations need of the training matrix, learned from features alone.
+
+    Summaries over patients, except ``tmm``: the counts of the one training sample that is the TMM reference.
 
     Attributes
     ----------

@@ -6,7 +6,9 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# No deadlines: a loaded machine is no fault of a parser. In CI the examples are the same every time.
+# No deadlines: a loaded machine is no fault of a parser. In CI the examples are the same every time; the nightly run
+# (make nightly) draws ten times as many, other ones each time.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+settings.register_profile("nightly", settings.get_profile("default"), max_examples=1000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))

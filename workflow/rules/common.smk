@@ -54,7 +54,8 @@ wildcard_constraints:
     group="|".join(sorted(set(STUDY.groups()) - set(STUDY.grid_groups()))) or "none",
     grid="|".join(sorted(STUDY.grid_groups())) or "none",
     repeat=r"\d+",
-    source="geo|gdc|cells",
+    source="geo|gdc|xena|cbioportal|beataml|cells",
+    accession=r"[A-Za-z0-9_.-]+",
 
 
 def memory(mb):

@@ -53,7 +53,7 @@ def changed(path: str, value: object) -> dict:
         ("titel", "x", r"study.yaml: titel: unknown key; did you mean 'title'\?"),
         ("cohorts.A.source.expresion", "x", r"cohorts.A.source.expresion: unknown key; did you mean 'expression'\?"),
         ("cohorts.A.clinical.os_time.unit", "weeks", r"os_time.unit: .*'days', 'months' or 'years' \(given: 'weeks'\)"),
-        ("cohorts.A.source.type", "ftp", r"cohorts.A.source.type: must be one of tables, geo, gdc"),
+        ("cohorts.A.source.type", "ftp", r"cohorts.A.source.type: must be one of tables, geo, geo_supplement, gdc"),
         ("models.gene_index.scren_p", 1, r"models.gene_index.scren_p: unknown key; did you mean 'screen_p'\?"),
         ("models.run", ["rsf"], r"models.run: .*'rsf' is not known; did you mean RSF\?"),
         ("evaluation.horizons_years", [3, float("nan")], r"every horizon must be above 0 and at most 50 years"),

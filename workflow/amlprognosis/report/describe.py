@@ -12,7 +12,8 @@ from amlprognosis.cohort import RISKS, exclusions, preprocessing, provenance
 from amlprognosis.evaluation.survival_groups import median_survival
 from amlprognosis.models.kaplan_meier import censoring_curve, kaplan_meier
 from amlprognosis.normalize.duplicates import COPIED, SHARED
-from amlprognosis.study import Cohort, GeoSource, Study, TablesSource
+from amlprognosis.study import Cohort, GdcSource, GeoSource, RemoteSource, Study
+from amlprognosis.study.sources import Source, scale_of, source_text
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -53,7 +54,7 @@ def _cohort_row(study: Study, name: str, adata: AnnData) -> dict[str, object]:
         "cohort": name,
         "label": study.cohort_label(name),
         "role": settings.role,
-        "source": _source_text(settings.source),
+        "source": source_text(settings.source),
         "platform": _platform_text(settings.source),
         "patients": adata.n_obs,
         "events": int(event.sum()),
@@ -73,18 +74,12 @@ def _risk_system(settings: Cohort) -> str:
     return settings.clinical.risk.system if settings.clinical and settings.clinical.risk else "ELN"
 
 
-def _source_text(source: object) -> str:
-    if isinstance(source, TablesSource):
-        return "own tables"
+def _platform_text(source: Source) -> str:
     if isinstance(source, GeoSource):
-        return f"GEO {source.accession}"
-    return f"GDC {getattr(source, 'project', '')}"
-
-
-def _platform_text(source: object) -> str:
-    if isinstance(source, TablesSource):
-        return source.scale.replace("_", " ")
-    return source.platform if isinstance(source, GeoSource) else "RNA-seq counts (STAR)"
+        return source.platform
+    if isinstance(source, GdcSource):
+        return f"RNA-seq {source.values} (STAR)"
+    return f"RNA-seq {scale_of(source)}" if isinstance(source, RemoteSource) else scale_of(source).replace("_", " ")
 
 
 def _flow(study: Study, name: str, adata: AnnData) -> list[dict[str, object]]:

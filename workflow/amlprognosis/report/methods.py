@@ -10,6 +10,7 @@ from amlprognosis.report.theme import Tables, number, years_text
 from amlprognosis.report.wording import listed, noun, people
 from amlprognosis.study import Study
 from amlprognosis.study.names import HORIZON_LABELS, comparators_among, horizon_model, parse_grid_name
+from amlprognosis.study.sources import is_array, scale_of
 
 FAMILY_WORDS = {
     "RSF": "random survival forest",
@@ -171,9 +172,13 @@ def _expression(study: Study) -> str:
     """How each matrix became log2 expression, by what the study says of its source."""
     texts = []
     for name, cohort in study.cohorts.items():
-        rules, source = cohort.normalization, cohort.source
-        if source.type == "gdc" or source.scale == "counts":
-            how = "counts, TMM, log2 counts per million"
+        rules, scale = cohort.normalization, scale_of(cohort.source)
+        if scale == "counts":
+            how = {
+                "tmm": "counts, TMM, log2 counts per million",
+                "upper_quartile": "counts, upper quartile, log2 counts per million",
+                "vst": "counts, variance-stabilising transformation",
+            }[rules.counts]
             if study.counts_reference(name):
                 how += " (reference profile of the training cohort)"
             if cohort.role == "training":
@@ -181,14 +186,18 @@ def _expression(study: Study) -> str:
                     f", genes with {rules.min_count:g} counts or more in {100 * rules.min_samples_share:g}% of samples"
                 )
         else:
-            how = {"log2_ratio": "log2 ratios", "log2": "log2 values"}.get(
-                source.scale, "intensities, log2 where the quantiles show a linear scale"
+            how = {"log2_ratio": "log2 ratios", "log2": "log2 values", "tpm": "log2(TPM + 1)"}.get(
+                scale, "intensities, log2 where the quantiles show a linear scale"
             )
-            probes = source.type == "geo" or source.gene_ids == "probe"
-            if probes and rules.quantile and source.scale != "log2_ratio":
+            probes = is_array(cohort.source)
+            if probes and rules.quantile and scale != "log2_ratio":
                 how += ", quantile-normalised"
             if probes:
-                rule = {"max_mean": "the probe of highest mean", "median": "median of the probes"}[rules.probe_rule]
+                rule = {
+                    "max_mean": "the probe of highest mean",
+                    "median": "median of the probes",
+                    "best_annotated": "the best annotated probe",
+                }[rules.probe_rule]
                 how += f", {rule} per gene"
         texts.append(f"{study.cohort_label(name)}: {how}")
     return "Expression: " + "; ".join(texts) + "."

@@ -9,6 +9,8 @@ from amlprognosis.cohort import shown
 from amlprognosis.errors import InputError
 from amlprognosis.retrieve.download import FileRecord, fetch, is_remote, join, local_path, write_provenance
 from amlprognosis.retrieve.geo import LICENCE, accession_folder
+from amlprognosis.study import Retrieval
+from amlprognosis.study.cohorts import Atlas
 
 KINDS = ("dem", "anno")
 _NAME = re.compile(r"^(GSM\d+)_(.+)\.(dem|anno)\.txt\.gz$")
@@ -84,3 +86,8 @@ def retrieve_cells(base: str, accession: str, samples: list[str], destination: s
     records = [fetch(url, destination / Path(url).name) for url in urls]
     write_provenance(destination, records, LICENCE)
     return records
+
+
+def retrieve(request: Atlas, base: str, destination: Path, settings: Retrieval) -> list[FileRecord]:
+    """Bring the supplements of an atlas to a folder (see :mod:`.sources`)."""
+    return retrieve_cells(base, request.accession, list(request.samples), destination)

@@ -43,6 +43,25 @@ class FileRecord:
     date: str
 
 
+@dataclass(frozen=True)
+class Planned:
+    """What a retrieval would fetch.
+
+    Attributes
+    ----------
+    url : str
+        The exact address; ``{...}`` stands for what only the service knows.
+    what : str
+        Such as "series matrix" or "STAR-counts files".
+    path : str
+        Where it will lie; a folder for several files.
+    """
+
+    url: str
+    what: str
+    path: str
+
+
 def _open_local(url: str, destination: Path) -> BinaryIO:
     path = Path(local_path(url))
     if path.is_dir():

@@ -27,7 +27,16 @@ from amlprognosis.retrieve.download import (
     write_provenance,
 )
 from amlprognosis.retrieve.files import read_text
-from amlprognosis.study import AgeColumn, Clinical, EventColumn, RiskColumn, SexColumn, TimeColumn
+from amlprognosis.study import (
+    AgeColumn,
+    Clinical,
+    EventColumn,
+    GdcSource,
+    Retrieval,
+    RiskColumn,
+    SexColumn,
+    TimeColumn,
+)
 
 LICENCE = "Open-access GDC data; cite the project's publication and the GDC"
 COUNT_COLUMNS = (
@@ -464,3 +473,13 @@ def merge_par(
     np.add.at(counts.T, codes, matrix.T)
     gene_map = pd.Series(names, index=bare)[~pd.Index(bare).duplicated()].reindex(unique)
     return pd.DataFrame(counts, index=pd.Index(patients), columns=pd.Index(unique)), gene_map, int(par.sum())
+
+
+def retrieve(request: GdcSource, base: str, destination: Path, settings: Retrieval) -> list[FileRecord]:
+    """Bring the files of a project to a folder (see :mod:`.sources`)."""
+    return retrieve_gdc(base, request.project, destination)
+
+
+def read(request: GdcSource, folder: Path, tables: Mapping[str, str]) -> RawCohort:
+    """Read a retrieved project as a raw cohort (see :mod:`.sources`)."""
+    return read_gdc_project(folder, request.project)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from amlprognosis.cohort import shown
+from amlprognosis.cohort import RawCohort, shown
 from amlprognosis.errors import InputError
-from amlprognosis.retrieve.download import FileRecord, exists, fetch, is_remote, join, write_provenance
+from amlprognosis.retrieve.download import FileRecord, exists, fetch, is_remote, join, read_provenance, write_provenance
 from amlprognosis.retrieve.files import read_text, to_numbers
+from amlprognosis.study import GeoSource, Retrieval
 
 MATRIX_BEGIN = "!series_matrix_table_begin"
 MATRIX_END = "!series_matrix_table_end"
@@ -354,4 +356,35 @@ def _symbol_column(names: list[str], origin: str) -> int:
 def _join_symbols(text: str) -> str:
     return " /// ".join(
         part.strip() for part in text.split("///") if part.strip() and part.strip() not in {"---", "NA"}
+    )
+
+
+def retrieve(request: GeoSource, base: str, destination: Path, settings: Retrieval) -> list[FileRecord]:
+    """Bring the series matrix and the platform table of a series to a folder (see :mod:`.sources`)."""
+    return retrieve_geo(
+        base, request.accession, request.platform, destination, several_platforms=bool(request.several_platforms)
+    )
+
+
+def read(request: GeoSource, folder: Path, tables: Mapping[str, str]) -> RawCohort:
+    """Read a retrieved series as a raw cohort (see :mod:`.sources`)."""
+    path = folder / matrix_name(request.accession, request.platform, bool(request.several_platforms))
+    matrix = parse_series_matrix(path)
+    if matrix.platform and matrix.platform != request.platform:
+        raise InputError(
+            f"{path}: its samples are of {matrix.platform}, the study says platform: {request.platform}; correct "
+            "the study, or set several_platforms: true"
+        )
+    places = [folder / f"{request.platform}.annot.gz", folder / f"{request.platform}_family.soft.gz"]
+    table = next((item for item in places if item.is_file()), places[0])
+    return RawCohort(
+        expression=matrix.expression,
+        scale=request.scale,
+        gene_ids="probe",
+        clinical=matrix.samples,
+        patients=pd.Series(matrix.samples.index, index=matrix.samples.index),
+        gene_map=parse_platform(table),
+        provenance=read_provenance(folder),
+        origin=f"{request.accession} ({path})",
+        array=True,
     )

@@ -10,8 +10,9 @@ import pandas as pd
 
 from amlprognosis.cohort import RawCohort, shown
 from amlprognosis.errors import InputError
-from amlprognosis.retrieve.download import local_record, read_provenance
-from amlprognosis.study import GdcSource, GeoSource, Study, TablesSource
+from amlprognosis.retrieve.download import local_record
+from amlprognosis.retrieve.sources import module_of
+from amlprognosis.study import Study, TablesSource
 
 
 def read_source(study: Study, cohort_name: str, retrieved: Path | None = None) -> RawCohort:
@@ -24,7 +25,7 @@ def read_source(study: Study, cohort_name: str, retrieved: Path | None = None) -
     cohort_name : str
         One of its cohorts.
     retrieved : path, optional
-        Folder of retrieved files (GEO and GDC); own tables are read in place.
+        Folder of retrieved files; own tables are read in place.
 
     Returns
     -------
@@ -42,43 +43,10 @@ def read_source(study: Study, cohort_name: str, retrieved: Path | None = None) -
         return _read_tables(study, cohort_name, source)
     if retrieved is None:
         raise InputError(f"cohorts.{cohort_name}: give the folder of its retrieved files")
-    folder = Path(retrieved)
-    raw = _read_geo(source, folder) if isinstance(source, GeoSource) else _read_gdc(source, folder)
+    raw: RawCohort = module_of(source).read(source, Path(retrieved), study.source_paths(cohort_name))
     if source.source_note:
         raw.provenance = [{**row, "licence": source.source_note} for row in raw.provenance]
     return raw
-
-
-def _read_gdc(source: GdcSource, folder: Path) -> RawCohort:
-    from amlprognosis.retrieve.gdc import read_gdc_project
-
-    return read_gdc_project(folder, source.project)
-
-
-def _read_geo(source: GeoSource, folder: Path) -> RawCohort:
-    from amlprognosis.retrieve.geo import matrix_name, parse_platform, parse_series_matrix
-
-    path = folder / matrix_name(source.accession, source.platform, source.several_platforms)
-    matrix = parse_series_matrix(path)
-    if matrix.platform and matrix.platform != source.platform:
-        raise InputError(
-            f"{path}: its samples are of {matrix.platform}, the study says platform: {source.platform}; correct "
-            f"the study, "
-            "or set several_platforms: true"
-        )
-    tables = [folder / f"{source.platform}.annot.gz", folder / f"{source.platform}_family.soft.gz"]
-    table = next((item for item in tables if item.is_file()), tables[0])
-    return RawCohort(
-        expression=matrix.expression,
-        scale=source.scale,
-        gene_ids="probe",
-        clinical=matrix.samples,
-        patients=pd.Series(matrix.samples.index, index=matrix.samples.index),
-        gene_map=parse_platform(table),
-        provenance=read_provenance(folder),
-        origin=f"{source.accession} ({path})",
-        array=True,
-    )
 
 
 def _read_tables(study: Study, name: str, source: TablesSource) -> RawCohort:

@@ -1,47 +1,68 @@
-"""One retrieval per source and accession, for every cohort or atlas of a study that asks for it."""
+"""The one table of sources: which module retrieves, reads and plans each kind.
+
+Every module has ``retrieve(request, base, destination, settings) -> list[FileRecord]``, which brings the raw files to a
+folder; ``plan(request, base, destination) -> list[Planned]``, which says without network what that would fetch; and,
+for bulk cohorts, ``read(request, folder, tables) -> RawCohort``, where ``tables`` are the user's own files by key.
+"""
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from types import ModuleType
 
-from amlprognosis.retrieve.cells import retrieve_cells
 from amlprognosis.retrieve.download import FileRecord, write_provenance
-from amlprognosis.retrieve.gdc import retrieve_gdc
-from amlprognosis.retrieve.geo import retrieve_geo
-from amlprognosis.study import GdcSource, GeoSource, Study
+from amlprognosis.study import (
+    BeatamlSource,
+    CbioportalSource,
+    GdcSource,
+    GeoSource,
+    GeoSupplementSource,
+    RemoteSource,
+    Study,
+    XenaSource,
+)
+from amlprognosis.study.cohorts import Atlas
+
+_MODULES: dict[type, str] = {
+    GeoSource: "geo",
+    GeoSupplementSource: "geo_supplement",
+    GdcSource: "gdc",
+    XenaSource: "xena",
+    CbioportalSource: "cbioportal",
+    BeatamlSource: "beataml",
+    Atlas: "cells",
+}
 
 
-def retrieve(study: Study, source: str, accession: str, destination: str | Path) -> list[FileRecord]:
+def module_of(request: RemoteSource | Atlas) -> ModuleType:
+    """Module that retrieves and reads a source; imported when it is needed."""
+    return importlib.import_module(f"amlprognosis.retrieve.{_MODULES[type(request)]}")
+
+
+def retrieve(study: Study, service: str, accession: str, destination: str | Path) -> list[FileRecord]:
     """Bring the raw files of an accession to a folder, with ``PROVENANCE.json``.
 
     Parameters
     ----------
     study : Study
         Says who asks for the files, and where they are.
-    source : {"geo", "gdc", "cells"}
-        Kind of source.
+    service : str
+        A service of :data:`amlprognosis.study.sources.SERVICES`, or ``cells`` for atlases.
     accession : str
-        Series or project.
+        Series, project, study.
     destination : path
-        ``results/retrieved/<source>/<accession>``.
+        ``results/retrieved/<service>/<accession>``.
 
     Raises
     ------
     InputError
         A missing or damaged file.
     """
-    requests = study.retrieval_requests(source, accession)
+    requests = study.retrieval_requests(service, accession)
     records: dict[str, FileRecord] = {}
     for request in requests:
-        base = study.location(request.base_url)
-        if isinstance(request, GeoSource):
-            found = retrieve_geo(
-                base, accession, request.platform, destination, several_platforms=request.several_platforms
-            )
-        elif isinstance(request, GdcSource):
-            found = retrieve_gdc(base, accession, destination)
-        else:
-            found = retrieve_cells(base, accession, list(request.samples), destination)
+        found = module_of(request).retrieve(request, study.base(request), Path(destination), study.retrieval)
         records |= {record.path: record for record in found}
     note = "; ".join(sorted({request.source_note for request in requests if request.source_note}))
     if len(requests) > 1 or note:

@@ -12,17 +12,25 @@ from amlprognosis.study.cohorts import (
     Clinical,
     Cohort,
     EventColumn,
-    GdcSource,
-    GeoSource,
     RiskColumn,
     SexColumn,
-    TablesSource,
     TimeColumn,
 )
 from amlprognosis.study.load import check_files, load_study
 from amlprognosis.study.model import Study
 from amlprognosis.study.modelling import Models
 from amlprognosis.study.names import BEST_OF_GRID, COMPARATORS, model_label, model_slug
+from amlprognosis.study.sources import (
+    BeatamlSource,
+    CbioportalSource,
+    GdcSource,
+    GeoSource,
+    GeoSupplementSource,
+    RemoteSource,
+    Retrieval,
+    TablesSource,
+    XenaSource,
+)
 
 __all__ = [
     "BEST_OF_GRID",
@@ -30,17 +38,23 @@ __all__ = [
     "DAYS_PER_MONTH",
     "DAYS_PER_YEAR",
     "AgeColumn",
+    "BeatamlSource",
+    "CbioportalSource",
     "Clinical",
     "Cohort",
     "EventColumn",
     "GdcSource",
     "GeoSource",
+    "GeoSupplementSource",
     "Models",
+    "RemoteSource",
+    "Retrieval",
     "RiskColumn",
     "SexColumn",
     "Study",
     "TablesSource",
     "TimeColumn",
+    "XenaSource",
     "check_files",
     "horizon_days",
     "horizon_suffix",

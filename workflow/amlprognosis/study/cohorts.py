@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from amlprognosis.study.base import Name, Section
+from amlprognosis.study.sources import OWN_MAPPING, Source
 
 
 class TimeColumn(Section):
@@ -71,8 +72,24 @@ class Exclusion(Section):
     reason: str = Field(description="Reason shown in the flow diagram.")
 
 
+class ExtractedColumn(Section):
+    """A column cut out of the text of another."""
+
+    column: str = Field(description="Column (or GEO characteristics key) that holds the text.")
+    pattern: str = Field(
+        description="Regular expression with one group: the part of the text that becomes the value; no match is a "
+        "missing value."
+    )
+
+
 class Clinical(Section):
     """How the clinical columns of a cohort are called."""
+
+    extract: dict[str, ExtractedColumn] = Field(
+        default={},
+        description="Columns cut out of texts before anything else is read, by their new name; GEO series often keep "
+        "age, time and status in one sentence.",
+    )
 
     os_time: TimeColumn = Field(description="Overall survival or follow-up time.")
     os_event: EventColumn = Field(description="Death or censoring.")
@@ -121,77 +138,14 @@ class Clinical(Section):
         return self
 
 
-class TablesSource(Section):
-    """The user's own tables: TSV, CSV, parquet or h5ad, plain or gzipped."""
-
-    type: Literal["tables"] = Field(description="The user's own files.")
-    expression: str = Field(description="Expression matrix; a path relative to data_root.")
-    orientation: Literal["samples_in_rows", "genes_in_rows"] = Field(
-        default="genes_in_rows", description="What a row of the expression matrix is."
-    )
-    scale: Literal["counts", "log2", "linear", "log2_ratio"] = Field(
-        description="What the numbers are: raw counts, log2 values, linear intensities or log2 ratios."
-    )
-    gene_ids: Literal["symbol", "ensembl", "probe"] = Field(default="symbol", description="What names the genes.")
-    gene_map: str | None = Field(
-        default=None, description="Table id -> symbol (first two columns) for ensembl ids or probes."
-    )
-    clinical: str = Field(description="Clinical table, a row per sample or patient.")
-    clinical_id: str = Field(description="Column of the clinical table that names the sample.")
-    patient_pattern: str | None = Field(
-        default=None, description="Regular expression whose first group is the patient in a sample name."
-    )
-    mutations: str | None = Field(default=None, description="MAF file, plain or gzipped.")
-    source_note: str = Field(default="", description="Origin, licence and citation, as shown in the report.")
-
-    def paths(self) -> dict[str, str]:
-        """Keys and paths of the files that this source reads in place."""
-        pairs = {
-            "expression": self.expression,
-            "clinical": self.clinical,
-            "gene_map": self.gene_map,
-            "mutations": self.mutations,
-        }
-        return {key: path for key, path in pairs.items() if path}
-
-
-class GeoSource(Section):
-    """A GEO series matrix with its platform table."""
-
-    type: Literal["geo"] = Field(description="A GEO series.")
-    accession: Annotated[str, StringConstraints(pattern=r"^GSE\d+$")] = Field(description="Series, GSE....")
-    platform: Annotated[str, StringConstraints(pattern=r"^GPL\d+$")] = Field(description="Platform, GPL....")
-    several_platforms: bool = Field(
-        default=False,
-        description="The series has one matrix file per platform (GSE...-GPL..._series_matrix).",
-    )
-    base_url: str = Field(
-        default="https://ftp.ncbi.nlm.nih.gov/geo", description="GEO or a mirror: a URL, file:// or a folder."
-    )
-    scale: Literal["auto", "log2", "linear", "log2_ratio"] = Field(
-        default="auto",
-        description="Scale of the matrix; auto decides by its quantiles and reports the evidence.",
-    )
-    source_note: str = Field(default="", description="Origin, licence and citation, as shown in the report.")
-
-
-class GdcSource(Section):
-    """STAR-counts files, clinical data and MAF files of a GDC project."""
-
-    type: Literal["gdc"] = Field(description="A GDC project.")
-    project: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(description="GDC project id.")
-    base_url: str = Field(
-        default="https://api.gdc.cancer.gov", description="GDC or a mirror: a URL, file:// or a folder."
-    )
-    source_note: str = Field(default="", description="Origin, licence and citation, as shown in the report.")
-
-
-Source = Annotated[TablesSource | GeoSource | GdcSource, Field(discriminator="type")]
-
-
 class Normalization(Section):
     """How a matrix becomes log2 expression per gene."""
 
+    counts: Literal["tmm", "upper_quartile", "vst"] = Field(
+        default="tmm",
+        description="Counts: trimmed mean of M-values and log2-CPM, upper quartile and log2-CPM, or the variance-"
+        "stabilising transformation of DESeq2. Cohorts of counts share the training cohort's method and reference.",
+    )
     min_count: float = Field(default=10, ge=0, description="Counts: smallest count that tells a gene is expressed.")
     min_samples_share: float = Field(
         default=0.2,
@@ -200,9 +154,10 @@ class Normalization(Section):
         description="Counts: share of training samples in which a gene must be expressed.",
     )
     quantile: bool = Field(default=True, description="Arrays: quantile-normalise the samples of the cohort.")
-    probe_rule: Literal["max_mean", "median"] = Field(
+    probe_rule: Literal["max_mean", "median", "best_annotated"] = Field(
         default="max_mean",
-        description="Arrays: probe kept for a gene (highest mean), or the median of its probes.",
+        description="Arrays: probe kept for a gene (highest mean; best annotated: the most specific probe set, by its "
+        "name and the platform table alone), or the median of its probes.",
     )
     duplicates: Literal["error", "max_mean"] = Field(
         default="error", description="Own tables: what a gene named in several rows leads to."
@@ -225,9 +180,16 @@ class Cohort(Section):
         description="training: models are fitted and chosen here; validation: locked, looked at once at the end."
     )
     label: str = Field(default="", description="Name shown in the report; the key by default.")
+    catalogue: str = Field(
+        default="",
+        description="Entry of resources/cohorts.yaml (`amlprognosis catalogue`) whose source, clinical mapping and "
+        "label this cohort takes; keys given here win.",
+    )
     source: Source = Field(description="Where the files come from.")
     clinical: Clinical | None = Field(
-        default=None, description="Mapping of the clinical columns; needed unless the source is gdc."
+        default=None,
+        description="Mapping of the clinical columns; needed unless the source has one of its own (gdc, xena, "
+        "cbioportal, beataml).",
     )
     normalization: Normalization = Field(default=Normalization(), description="Normalisation of the matrix.")
     adaptation: list[Adaptation] = Field(
@@ -241,7 +203,7 @@ class Cohort(Section):
 
     @model_validator(mode="after")
     def _mapping(self) -> Cohort:
-        if self.clinical is None and self.source.type != "gdc":
+        if self.clinical is None and not isinstance(self.source, OWN_MAPPING):
             raise ValueError("clinical is needed for this source: map os_time and os_event to its columns")
         if self.role == "training" and self.adaptation != ["none"]:
             raise ValueError("adaptation belongs to validation cohorts; remove it from the training cohort")
@@ -281,12 +243,19 @@ class Embedding(Section):
 
 
 class Atlas(Section):
-    """A single-cell atlas: GEO supplements with a matrix (.dem) and an annotation (.anno) per sample."""
+    """A single-cell atlas in GEO supplements.
+
+    Per sample a count table (.dem) with an annotation (.anno), or 10x files (matrix.mtx, barcodes, features; or .h5),
+    single or in GSE..._RAW.tar.
+    """
+
+    service: ClassVar[str] = "geo"
 
     label: str = Field(default="", description="Name shown in the report; the key by default.")
     accession: Annotated[str, StringConstraints(pattern=r"^GSE\d+$")] = Field(description="Series, GSE....")
-    base_url: str = Field(
-        default="https://ftp.ncbi.nlm.nih.gov/geo", description="GEO or a mirror: a URL, file:// or a folder."
+    base_url: str | None = Field(
+        default=None,
+        description="GEO or a mirror: a URL, file:// or a folder; by default GEO, or retrieval.mirrors.geo.",
     )
     samples: list[str] = Field(min_length=1, description="Names of the samples, such as AML328-D0 and BM1.")
     quality: Quality = Field(default=Quality(), description="Quality thresholds.")

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from amlprognosis.errors import InputError
 from amlprognosis.signatures.tables import published_signatures, signature_path
-from amlprognosis.study.cohorts import GdcSource, GeoSource, TablesSource
 from amlprognosis.study.model import Study
 from amlprognosis.study.names import signature_fault
+from amlprognosis.study.sources import SOURCES, RemoteSource
 
 
 def load_study(source: str | Path | Mapping[str, Any], *, name: str = "the configuration") -> Study:
@@ -106,27 +106,27 @@ def _named_files(study: Study) -> Iterator[tuple[str, str, str]]:
     for cohort, settings in study.cohorts.items():
         for key, path in study.source_paths(cohort).items():
             yield f"cohorts.{cohort}.source.{key}", path, remedy
-        if study.simulate is None and not isinstance(settings.source, TablesSource):
-            base = study.location(settings.source.base_url)
+        if study.simulate is None and isinstance(settings.source, RemoteSource):
+            base = study.base(settings.source)
             if not base.startswith("http"):
                 yield f"cohorts.{cohort}.source.base_url", base, remedy
     for atlas, chosen in study.atlases.items():
         yield f"atlases.{atlas}.cell_type_sets", chosen.cell_type_sets, "give the path of a GMT file"
-        base = study.location(chosen.base_url)
+        base = study.base(chosen)
         if study.simulate is None and not base.startswith("http"):
             yield f"atlases.{atlas}.base_url", base, remedy
 
 
 def _explain(error: ValidationError) -> Iterator[str]:
     for item in error.errors():
-        places = [str(part) for part in item["loc"] if part not in {"tables", "geo", "gdc"}]
+        places = [str(part) for part in item["loc"] if part not in SOURCES]
         key = ".".join(places) or "(top level)"
         if item["type"] == "extra_forbidden":
             yield f"{key}: unknown key{_suggestion(item['loc'])}"
         elif item["type"] == "missing":
             yield f"{key}: this key is needed; see config/README.md"
         elif item["type"].startswith("union_tag"):
-            yield f"{key}.type: must be one of tables, geo, gdc"
+            yield f"{key}.type: must be one of {', '.join(SOURCES)}"
         else:
             message = item["msg"].removeprefix("Value error, ")
             given = item.get("input")
@@ -151,9 +151,8 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
 
 def _step(model: Any, part: int | str) -> Any:
     """Model behind a key: follows fields, values of mappings, members of a union."""
-    tags = {"tables": TablesSource, "geo": GeoSource, "gdc": GdcSource}
-    if part in tags:
-        return tags[str(part)]
+    if part in SOURCES:
+        return SOURCES[str(part)]
     if isinstance(model, type) and issubclass(model, BaseModel):
         field = model.model_fields.get(str(part))
         return _plain(field.annotation) if field else None

@@ -15,10 +15,11 @@ from pydantic import Field, StringConstraints, model_validator
 from amlprognosis import __version__
 from amlprognosis.signatures.tables import signature_path
 from amlprognosis.study.base import Name, Section
-from amlprognosis.study.cohorts import Atlas, Cohort, GdcSource, GeoSource, TablesSource
+from amlprognosis.study.cohorts import Atlas, Cohort
 from amlprognosis.study.modelling import CrossValidation, Evaluation, Features, GeneSets, Models, Simulation
 from amlprognosis.study.names import SIGNATURES, horizon_model, is_grid, model_slug, parse_grid_name
 from amlprognosis.study.reporting import Reporting
+from amlprognosis.study.sources import SERVICES, RemoteSource, Retrieval, scale_of
 
 GRID = "grid-"
 FEWEST_OF_A_GROUP = 8
@@ -37,6 +38,7 @@ class Study(Section):
     data_root: str = Field(
         default=".", description="Folder that paths of sources and file:// base URLs are relative to."
     )
+    retrieval: Retrieval = Field(default=Retrieval(), description="How files are retrieved.")
     simulate: Simulation | None = Field(default=None, description="Simulate the demo world before retrieving.")
     cohorts: dict[Name, Cohort] = Field(description="Cohorts: exactly one for training, any number to validate.")
     atlases: dict[Name, Atlas] = Field(default={}, description="Single-cell atlases.")
@@ -196,36 +198,38 @@ class Study(Section):
         return _digest({"models": own, "rest": rest})
 
     def retrieval_of(self, cohort: str) -> tuple[str, str] | None:
-        """Source and accession whose files a cohort needs; None for own tables, read in place."""
+        """Service and accession whose files a cohort needs; None for own tables, read in place."""
         source = self.cohorts[cohort].source
-        if isinstance(source, GeoSource):
-            return "geo", source.accession
-        if isinstance(source, GdcSource):
-            return "gdc", source.project
-        return None
+        return (source.service, source.folder) if isinstance(source, RemoteSource) else None
 
     def counts_reference(self, cohort: str) -> str | None:
         """Cohort whose frozen reference profile normalises this one: the training cohort, if both are counts.
 
         So a sample of a validation cohort is normalised without looking at the other samples of its cohort.
         """
-        both = all(_are_counts(self.cohorts[name].source) for name in (cohort, self.training))
+        both = all(scale_of(self.cohorts[name].source) == "counts" for name in (cohort, self.training))
         return self.training if both and cohort != self.training else None
 
-    def retrieval_requests(self, source: str, accession: str) -> list[GeoSource | GdcSource | Atlas]:
-        """Sections of the study that ask for the files of a source and accession."""
-        if source == "cells":
+    def retrieval_requests(self, service: str, accession: str) -> list[RemoteSource | Atlas]:
+        """Sections of the study that ask for the files of a service (cells: atlases of GEO) and accession."""
+        if service == "cells":
             return [atlas for atlas in self.atlases.values() if atlas.accession == accession]
         return [
             cohort.source
             for name, cohort in self.cohorts.items()
-            if self.retrieval_of(name) == (source, accession) and not isinstance(cohort.source, TablesSource)
+            if self.retrieval_of(name) == (service, accession) and isinstance(cohort.source, RemoteSource)
         ]
 
-    def retrieval_fingerprint(self, source: str, accession: str) -> str:
-        """Settings that a retrieval depends on (see :meth:`fingerprint`)."""
-        asked = [request.model_dump(mode="json") for request in self.retrieval_requests(source, accession)]
+    def retrieval_fingerprint(self, service: str, accession: str) -> str:
+        """Settings that a retrieval depends on (see :meth:`fingerprint`); how it is done is no part of them."""
+        requests = self.retrieval_requests(service, accession)
+        asked = [{**request.model_dump(mode="json"), "base_url": self.base(request)} for request in requests]
         return _digest({"data_root": self.data_root, "requests": asked})
+
+    def base(self, request: RemoteSource | Atlas) -> str:
+        """Where a source is retrieved from: its base_url, else the service's mirror, else the service."""
+        chosen = request.base_url or self.retrieval.mirrors.get(request.service) or SERVICES[request.service]  # type: ignore[call-overload]
+        return self.location(chosen)
 
     def path(self, relative: str) -> str:
         """Path of a source's file, seen from the working folder."""
@@ -238,11 +242,8 @@ class Study(Section):
         return self.path(base_url.removeprefix("file://"))
 
     def source_paths(self, name: str) -> dict[str, str]:
-        """Keys and resolved paths of the files that a ``tables`` cohort reads in place."""
-        source = self.cohorts[name].source
-        if not isinstance(source, TablesSource):
-            return {}
-        return {key: self.path(path) for key, path in source.paths().items()}
+        """Keys and resolved paths of the user's files that a cohort reads in place."""
+        return {key: self.path(path) for key, path in self.cohorts[name].source.paths().items()}
 
 
 def _group(name: str) -> str:
@@ -257,10 +258,6 @@ def _group(name: str) -> str:
     if kind in ("xgboost_cox", "xgboost_aft", "xgboost"):
         return "boosting"
     return "classifiers" if horizon else "linear"
-
-
-def _are_counts(source: TablesSource | GeoSource | GdcSource) -> bool:
-    return isinstance(source, GdcSource) or source.scale == "counts"
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -1,0 +1,170 @@
+"""Files as they arrive in bad condition, and what a parser may say of them.
+
+Every parser has a test here: :func:`spoiled` draws a file (a good one, damaged in one or two ways), and
+:func:`outcome` asks that the parser either refuses it with one :class:`InputError` that names the file, or gives a
+result that the test then compares with the truth. Any other exception, and any wrong result, is a fault.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from amlprognosis.errors import InputError
+
+
+@dataclass(frozen=True)
+class Spoiled:
+    """A damaged file: its bytes and the names of the damages."""
+
+    content: bytes
+    damages: tuple[str, ...]
+
+
+def _cut(text: str, draw: Any) -> bytes:
+    return text.encode()[: draw(st.integers(0, max(0, len(text.encode()) - 1)))]
+
+
+def _shuffled(text: str, draw: Any) -> bytes:
+    lines = text.split("\n")
+    return "\n".join(draw(st.permutations(lines)) if len(lines) < 40 else _swapped(lines, draw)).encode()
+
+
+def _swapped(lines: list[str], draw: Any) -> list[str]:
+    lines = list(lines)
+    for _ in range(draw(st.integers(1, 5))):
+        a, b = (draw(st.integers(0, len(lines) - 1)) for _ in range(2))
+        lines[a], lines[b] = lines[b], lines[a]
+    return lines
+
+
+def _utf16(text: str, draw: Any) -> bytes:
+    return text.encode("utf-16")
+
+
+def _latin1(text: str, draw: Any) -> bytes:
+    place = draw(st.integers(0, len(text)))
+    return text[:place].encode() + b"\xe9\xfc" + text[place:].encode()
+
+
+def _bom(text: str, draw: Any) -> bytes:
+    return b"\xef\xbb\xbf" + text.encode()
+
+
+def _crlf(text: str, draw: Any) -> bytes:
+    return text.replace("\n", "\r\n").encode()
+
+
+def _cr(text: str, draw: Any) -> bytes:
+    return text.replace("\n", "\r").encode()
+
+
+def _quote(text: str, draw: Any) -> bytes:
+    place = draw(st.integers(0, len(text)))
+    return (text[:place] + draw(st.sampled_from(['"', "'", '""', '"\n'])) + text[place:]).encode()
+
+
+def _ragged(text: str, draw: Any) -> bytes:
+    lines = text.split("\n")
+    place = draw(st.integers(0, len(lines) - 1))
+    kind = draw(st.sampled_from(["field more", "field less", "double row", "no row", "empty row", "spaces"]))
+    if kind == "field more":
+        lines[place] += "\t1"
+    elif kind == "field less":
+        lines[place] = lines[place].rpartition("\t")[0]
+    elif kind == "double row":
+        lines.insert(place, lines[place])
+    elif kind == "no row":
+        del lines[place]
+    elif kind == "empty row":
+        lines.insert(place, "")
+    else:
+        lines[place] = lines[place].replace("\t", "    ")
+    return "\n".join(lines).encode()
+
+
+def _noise(text: str, draw: Any) -> bytes:
+    data = bytearray(text.encode())
+    for _ in range(draw(st.integers(1, 4))):
+        if data:
+            data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+    return bytes(data)
+
+
+def _word(text: str, draw: Any) -> bytes:
+    """Another word in the place of a field."""
+    lines = text.split("\n")
+    row = draw(st.integers(0, len(lines) - 1))
+    cells = lines[row].split("\t")
+    cells[draw(st.integers(0, len(cells) - 1))] = draw(
+        st.sampled_from(["", "NA", "abc", "-1", "1e400", "inf", "nan", "1,5", "0x1", " 7 ", "1_000", "ü", "--"])
+    )
+    lines[row] = "\t".join(cells)
+    return "\n".join(lines).encode()
+
+
+DAMAGES: dict[str, Callable[[str, Any], bytes]] = {
+    "cut": _cut,
+    "shuffled": _shuffled,
+    "utf-16": _utf16,
+    "latin-1": _latin1,
+    "bom": _bom,
+    "crlf": _crlf,
+    "cr": _cr,
+    "quote": _quote,
+    "ragged": _ragged,
+    "noise": _noise,
+    "word": _word,
+}
+# Damages that change nothing of what the file says: the result must be the right one, or a refusal.
+HARMLESS = frozenset({"bom", "crlf", "cr"})
+
+
+@st.composite
+def spoiled(draw: Any, text: str, *, zipped: bool = False, kinds: tuple[str, ...] = tuple(DAMAGES)) -> Spoiled:
+    """A damaged version of a text file; gzipped ones may be damaged in their bytes, too."""
+    first = draw(st.sampled_from(kinds))
+    content, damages = DAMAGES[first](text, draw), [first]
+    if draw(st.booleans()):
+        second = draw(st.sampled_from([kind for kind in kinds if kind != "utf-16"]))
+        content = (
+            DAMAGES[second](content.decode("latin-1"), draw) if first == "utf-16" else _again(content, second, draw)
+        )
+        damages.append(second)
+    if zipped:
+        content = gzip.compress(content, mtime=0)
+        if draw(st.integers(0, 4)) == 0:
+            content = content[: draw(st.integers(0, len(content) - 1))]
+            damages.append("gzip cut")
+    return Spoiled(content, tuple(damages))
+
+
+def _again(content: bytes, kind: str, draw: Any) -> bytes:
+    try:
+        return DAMAGES[kind](content.decode(), draw)
+    except UnicodeDecodeError:
+        return content
+
+
+def outcome(parse: Callable[[Path], Any], path: Path, content: bytes) -> Any:
+    """What a parser makes of a file: its result, or None where it refuses the file and names it.
+
+    Raises
+    ------
+    AssertionError
+        A refusal that does not name the file. Any other exception passes through.
+    """
+    path.write_bytes(content)
+    message = ""
+    try:
+        return parse(path)
+    except InputError as error:
+        message = str(error)
+    assert path.name in message, f"the message does not name the file: {message}"
+    assert len(message) < 4000, "the message is too long to be read"
+    return None

@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     validate = commands.add_parser("validate", help="check a cohort (.h5ad) against the cohort contract")
     validate.add_argument("cohort", type=Path)
     _predict_words(commands)
+    _gene_names_words(commands)
     commands.add_parser("docs", help="write config/schema.json and the key table of config/README.md")
     words = parser.parse_args(arguments)
     try:
@@ -158,6 +159,33 @@ def _check_destinations(words: argparse.Namespace) -> None:
         taken[path.resolve()] = f"--{name}"
 
 
+def _gene_names_words(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    names = commands.add_parser(
+        "gene-names",
+        help="show the frozen table of gene names, or make it anew from a download of the HGNC",
+        description="Without options: the date of the frozen table and what it holds. With --refresh: the HGNC's "
+        "complete set is downloaded (or read with --from) and the table is made anew; commit it, since results depend "
+        "on it.",
+    )
+    names.add_argument("--refresh", action="store_true", help="download hgnc_complete_set.txt and make the table anew")
+    names.add_argument("--from", dest="file", type=Path, help="a copy of hgnc_complete_set.txt to make the table from")
+    names.add_argument("--date", help="date of the copy given with --from, as 2026-11-21")
+    names.add_argument("--look-up", nargs="+", metavar="NAME", help="what the table says of names or ids")
+
+
+def _gene_names(words: argparse.Namespace) -> int:
+    from amlprognosis.normalize.gene_table import describe_table, look_up, refresh_table
+
+    if words.file and not words.date:
+        raise InputError(f"--from {words.file}: give the date of this copy with --date, as 2026-11-21")
+    if words.refresh or words.file:
+        for line in refresh_table(words.file, words.date):
+            print(line)
+    for line in [look_up(name) for name in words.look_up or ()] or [describe_table()]:
+        print(line)
+    return 0
+
+
 def _docs(words: argparse.Namespace) -> int:
     from amlprognosis.study.docs import write_docs
 
@@ -166,7 +194,14 @@ def _docs(words: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"check": _check, "name": _name, "validate": _validate, "predict": _predict, "docs": _docs}
+_COMMANDS = {
+    "check": _check,
+    "name": _name,
+    "validate": _validate,
+    "predict": _predict,
+    "gene-names": _gene_names,
+    "docs": _docs,
+}
 
 
 if __name__ == "__main__":

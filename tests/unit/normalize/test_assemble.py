@@ -258,8 +258,8 @@ class TestGenuine:
         assert bullinger.shape == (115, 2250)
         assert int(tcga.obs["os_event"].sum()) == 110
         features, _ = design_matrix(s, cohorts)
-        # 366 by the names as they are; the approved nomenclature brings one more together.
-        assert sum(c.startswith("expression:") for c in features) == 367
+        # 366 by the names as they are; the approved nomenclature brings seven more together.
+        assert sum(c.startswith("expression:") for c in features) == 373
         assert int(features["mutation:NPM1"].sum()) == 28
         assert int(features["mutation:NPM1"].isna().sum()) == 3
 

@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from amlprognosis.normalize.genes import SEVERAL, drop_missing, merge_duplicates, rename_genes, retired_symbols
+from amlprognosis.normalize.gene_table import SEVERAL, gene_table
+from amlprognosis.normalize.genes import drop_missing, merge_duplicates, rename_genes
 
 
 def test_the_table_is_consistent():
-    approved, ambiguous = retired_symbols()
+    table = gene_table()
+    approved, ambiguous = table.retired, table.ambiguous
     assert len(approved) > 1000
     assert not set(approved) & set(ambiguous)
     # No chain: what a name becomes is itself current.

@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from amlprognosis.normalize.gene_table import gene_table
+
 RESOURCES = Path(__file__).resolve().parents[3] / "resources"
 SYMBOL = re.compile(r"[A-Z][A-Z0-9]*(orf[0-9]+)?[A-Z0-9]*(-[A-Z0-9]+)*")
 MODES = {
@@ -70,8 +72,7 @@ def test_description_of_the_cell_death_sets_agrees_with_them():
 
 
 def test_names_newer_than_gencode_v22_are_reached_from_their_old_name():
-    table = pd.read_csv(RESOURCES / "gene_names" / "retired_symbols.tsv", sep="\t", dtype=str, keep_default_na=False)
-    approved = dict(zip(table["retired"], table["approved"], strict=True))
+    approved = gene_table().retired
     pairs = "ADPRHL2 ADPRS AES TLE5 C4orf27 HPF1 DFNA5 GSDME FDX1L FDX2 GATSL3 CASTOR1 GBA GBA1 H2AFX H2AX PARK2 PRKN"
     names = f"{pairs} TMEM173 STING1 TMEM189 PEDS1".split()
     assert [approved[old] for old in names[::2]] == names[1::2]
@@ -79,6 +80,7 @@ def test_names_newer_than_gencode_v22_are_reached_from_their_old_name():
         g for name in ("programmed_cell_death.gmt", "cell_types.gmt") for _, m in sets_of(name).values() for g in m
     }
     assert sorted(members & set(approved)) == []
+    assert sorted(members - gene_table().symbols) == []
 
 
 def test_genes_that_name_a_mode():

@@ -9,7 +9,8 @@ import pandas as pd
 
 from amlprognosis.cohort import shown, step
 from amlprognosis.errors import InputError
-from amlprognosis.normalize.genes import SEVERAL, _column_means
+from amlprognosis.normalize.gene_table import SEVERAL
+from amlprognosis.normalize.genes import _column_means
 
 # Names of transcripts that share a probe with their host gene; they do not make a probe unspecific.
 _COMPANIONS = ("MIR", "SNOR", "SCARNA", "LOC", "LINC")

@@ -14,11 +14,15 @@ from amlprognosis.normalize.arrays import probe_symbols, probes_to_genes, quanti
 from amlprognosis.normalize.clinical import join_patients, map_clinical
 from amlprognosis.normalize.counts import TmmReference, normalize_counts
 from amlprognosis.normalize.duplicates import COPIED, copied_profiles
+from amlprognosis.normalize.gene_table import ID_KINDS, bare_id, gene_table, symbols_of
 from amlprognosis.normalize.genes import drop_missing, merge_duplicates, rename_genes, rename_steps
 from amlprognosis.study import Clinical, Cohort, Study
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+_ID_NAMES = {"ensembl": "Ensembl", "entrez": "NCBI Gene", "refseq": "RefSeq"}
 
 
 def assemble_cohort(
@@ -201,8 +205,8 @@ class _Normalized:
 
     def _genes(self, matrix: pd.DataFrame) -> pd.DataFrame:
         ids = matrix.columns
-        if self.raw.gene_ids == "ensembl":
-            matrix, ids = self._symbols_of_ensembl(matrix)
+        if self.raw.gene_ids in ID_KINDS:
+            matrix, ids = self._symbols_of_ids(matrix)
         elif self.rules.duplicates == "error":
             twice = sorted(set(ids[ids.duplicated()]))
             if twice:
@@ -220,25 +224,31 @@ class _Normalized:
             self.ensembl = self._ensembl_of(matrix, ids, renamed, merged, chosen, positions)
         return merged
 
-    def _symbols_of_ensembl(self, matrix: pd.DataFrame) -> tuple[pd.DataFrame, pd.Index]:
-        if self.raw.gene_map is None:
-            raise InputError(f"{self.origin}: Ensembl ids need a gene_map")
-        bare = matrix.columns.str.replace(r"\.\d+(_PAR_Y)?$", "", regex=True)
-        table = self.raw.gene_map
-        table = table[~table.index.duplicated()]
-        found = table.reindex(matrix.columns)
-        fallback = table.set_axis(table.index.str.replace(r"\.\d+$", "", regex=True), axis=0)
-        fallback = fallback[~fallback.index.duplicated()].reindex(bare)
-        symbols = found.to_numpy(dtype=object)
-        symbols = np.where(pd.isna(symbols) | (symbols == ""), fallback.to_numpy(dtype=object), symbols)
-        named = ~(pd.isna(symbols) | (symbols == ""))
+    def _symbols_of_ids(self, matrix: pd.DataFrame) -> tuple[pd.DataFrame, pd.Index]:
+        """Columns of ids with a gene, named by its symbol: by the source's own table, then by the frozen one."""
+        kind = self.raw.gene_ids
+        bare = pd.Index([bare_id(name, kind) for name in matrix.columns], dtype=object)
+        symbols = symbols_of(matrix.columns, kind).to_numpy(dtype=object)
+        by_table = symbols != ""
+        if self.raw.gene_map is not None:
+            own = self.raw.gene_map[~self.raw.gene_map.index.duplicated()].fillna("")
+            plain = own.set_axis([bare_id(name, kind) for name in own.index], axis=0)
+            plain = plain[~plain.index.duplicated()].reindex(bare).fillna("").to_numpy(dtype=object)
+            exact = own.reindex(matrix.columns).fillna("").to_numpy(dtype=object)
+            given = np.where(exact != "", exact, plain)
+            by_table &= given == ""
+            symbols = np.where(given != "", given, symbols)
+        named = symbols != ""
         if not named.any():
             raise InputError(
-                f"{self.origin}: none of the Ensembl ids ({shown(matrix.columns, 3)}) is in gene_map "
-                f"({shown(table.index, 3)})"
+                f"{self.origin}: none of the {kind} ids ({shown(matrix.columns, 3)}) is known; is gene_ids right? A "
+                "gene_map can name them"
             )
+        how = f"{int(by_table.sum())} by the HGNC table of {gene_table().date}"
+        if self.raw.gene_map is not None:
+            how = f"{int((named & ~by_table).sum())} by the source's own table, {how}"
         self.steps.append(
-            step("Ensembl ids to symbols", "by the source's own table", matrix.shape[1], int(named.sum()), "no symbol")
+            step(f"{_ID_NAMES[kind]} ids to symbols", how, matrix.shape[1], int(named.sum()), "no symbol")
         )
         return matrix.loc[:, named].set_axis(symbols[named], axis=1), bare[named]
 

@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from amlprognosis.cohort import shown, step
-from amlprognosis.errors import InputError
+from amlprognosis.normalize.gene_table import gene_table
 
-TABLE = Path(__file__).resolve().parents[3] / "resources" / "gene_names" / "retired_symbols.tsv"
-SEVERAL = " /// "
+# cBioPortal and some array tables write C10ORF54 for C10orf54.
+_SHOUTED = re.compile(r"^C([0-9XY]{1,2})ORF(\d+)$")
 # A spreadsheet turns MARCH3 into 3-Mar or Mar-03, SEPT2 into 2-Sep, DEC1 into 1-Dec.
 _DATE = re.compile(
     r"^(?:(\d{1,2})-(Mar|Sep|Sept|Dec|Oct|Nov|Apr|Feb|Jan|Jun|Jul|Aug|May)|(Mar|Sep|Sept|Dec|Oct|Nov|Apr|Feb|Jan|Jun|Jul|Aug|May)-(\d{1,2}))$",
     re.IGNORECASE,
 )
-
-
-@functools.cache
-def retired_symbols() -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
-    """The frozen table of retired names.
-
-    Returns
-    -------
-    approved : dict
-        Approved symbol by retired name.
-    ambiguous : dict
-        Candidates by retired name that stands for several genes.
-    """
-    if not TABLE.is_file():
-        raise InputError(f"{TABLE}: no such file; the repository's resources/ belong beside workflow/")
-    table = pd.read_csv(TABLE, sep="\t", dtype=str, keep_default_na=False, comment="#")
-    approved, ambiguous = {}, {}
-    for retired, current in zip(table["retired"], table["approved"], strict=True):
-        if SEVERAL in current:
-            ambiguous[retired] = tuple(current.split(SEVERAL))
-        else:
-            approved[retired] = current
-    return approved, ambiguous
 
 
 def _from_date(name: str) -> tuple[str | None, tuple[str, ...]] | None:
@@ -86,10 +61,11 @@ def rename_genes(names: Sequence[str]) -> tuple[list[str], list[dict[str, str]]]
     names may
     end as one symbol: :func:`merge_duplicates` decides which column stays.
     """
-    approved, ambiguous = retired_symbols()
+    table = gene_table()
+    approved, ambiguous = table.retired, table.ambiguous
     new_names, report = [], []
     for raw in names:
-        name = str(raw).strip()
+        name = _SHOUTED.sub(r"C\1orf\2", str(raw).strip())
         dated = _from_date(name)
         if dated is not None:
             symbol, candidates = dated
@@ -106,8 +82,8 @@ def rename_genes(names: Sequence[str]) -> tuple[list[str], list[dict[str, str]]]
         else:
             new = approved.get(name, name)
             new_names.append(new)
-            if new != name:
-                report.append({"step": "retired name", "item": name, "reason": new})
+            if new != str(raw).strip():
+                report.append({"step": "retired name", "item": str(raw).strip(), "reason": new})
     return new_names, report
 
 

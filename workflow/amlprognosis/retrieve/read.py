@@ -60,8 +60,6 @@ def _read_tables(study: Study, name: str, source: TablesSource) -> RawCohort:
     clinical = read_clinical(paths["clinical"], source.clinical_id)
     if source.gene_ids == "probe" and "gene_map" not in paths:
         raise InputError(f"{key}.gene_map: needed for gene_ids: {source.gene_ids}; give a table id -> symbol")
-    if source.gene_ids == "ensembl" and "gene_map" not in paths:
-        raise InputError(f"{key}.gene_map: needed for gene_ids: ensembl; give a table Ensembl id -> symbol")
     patients = patients_of([*expression.index, *clinical.index], source.patient_pattern, f"{key}.patient_pattern")
     _refuse_repeats(expression.index, patients, paths["expression"], key)
     _refuse_repeats(clinical.index, patients, paths["clinical"], key)

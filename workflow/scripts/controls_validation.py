@@ -7,7 +7,7 @@ import pandas as pd
 
 from amlprognosis.cohort import read_cohort
 from amlprognosis.evaluation.controls import validation_controls
-from amlprognosis.evaluation.inputs import OUTCOME, read_features
+from amlprognosis.evaluation.inputs import OUTCOME, read_batches, read_features
 from amlprognosis.evaluation.nulls import summarize_controls
 from amlprognosis.job import job
 from amlprognosis.normalize.harmonize import validation_features
@@ -26,7 +26,8 @@ with job(snakemake) as study:
         cohorts[name] = (adapted, own[OUTCOME])
     controls = [pd.read_parquet(snakemake.input.controls)]
     if cohorts:
-        controls.append(validation_controls(study, features, outcome, candidates, cohorts, snakemake.threads))
+        batches = read_batches(study, snakemake.input.features)
+        controls.append(validation_controls(study, features, outcome, candidates, cohorts, snakemake.threads, batches))
     table = pd.concat(controls, ignore_index=True)
     write_table(table, snakemake.output.controls)
     write_table(summarize_controls(table), snakemake.output.summary)

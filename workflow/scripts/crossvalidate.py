@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from amlprognosis.evaluation.crossvalidate import crossvalidate
-from amlprognosis.evaluation.inputs import model_factory, read_features
+from amlprognosis.evaluation.inputs import model_factory, read_batches, read_features
 from amlprognosis.job import job
 from amlprognosis.tables import write_table
 
@@ -22,6 +22,7 @@ with job(snakemake) as study:
         int(snakemake.wildcards.repeat),
         study.evaluation.horizons_years,
         study.seed,
+        batches=read_batches(study, snakemake.input.features),
     )
     result.predictions.to_parquet(snakemake.output.predictions)
     result.selected.to_parquet(snakemake.output.selected)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from amlprognosis.evaluation.grid import crossvalidate_grid
-from amlprognosis.evaluation.inputs import model_factory, read_features
+from amlprognosis.evaluation.inputs import model_factory, read_batches, read_features
 from amlprognosis.job import job
 from amlprognosis.tables import write_table
 
@@ -26,6 +26,7 @@ with job(snakemake) as study:
         study.models.grid.inner_folds,
         snakemake.threads,
         f"{group}, repeat {repeat} of {study.crossvalidation.repeats}",
+        read_batches(study, snakemake.input.features),
     )
     result.outer.predictions.to_parquet(snakemake.output.predictions)
     result.outer.selected.to_parquet(snakemake.output.selected)

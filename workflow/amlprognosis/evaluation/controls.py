@@ -21,6 +21,7 @@ from amlprognosis.evaluation.nulls import (
 )
 from amlprognosis.models.gene_index import PREFIX
 from amlprognosis.models.learners.base import run_threads
+from amlprognosis.normalize.batch import Batches
 from amlprognosis.study import Study
 
 RECIPE_GENES = 50
@@ -34,6 +35,7 @@ def training_controls(
     folds: pd.DataFrame,
     candidates: Sequence[str],
     threads: int = 1,
+    batches: Batches | None = None,
 ) -> pd.DataFrame:
     """Negative controls in the cross-validation of the training cohort.
 
@@ -47,6 +49,9 @@ def training_controls(
         Candidate genes of the index.
     threads : int
         They do not change the result.
+    batches : Batches, optional
+        Corrected in every training part anew; the recipes, which are compared with each other alone, see the values
+        as they are.
 
     Returns
     -------
@@ -60,9 +65,9 @@ def training_controls(
     make = model_factory(study, candidates)
     sets = _sets(study, features, candidates)
     expression = _expression(features)
-    real, *random = candidate_sets(expression, outcome, folds, make, sets, study.seed, repeats, threads)
+    real, *random = candidate_sets(expression, outcome, folds, make, sets, study.seed, repeats, threads, batches)
     own = expression[[column for column in expression if column.removeprefix(PREFIX) in set(candidates)]]
-    permuted = permuted_outcome(own, outcome, folds, make, judged.permutations, study.seed, repeats, threads)
+    permuted = permuted_outcome(own, outcome, folds, make, judged.permutations, study.seed, repeats, threads, batches)
     tables = [
         control_rows("index", cohort, [real], 0),
         control_rows("permuted_outcome", cohort, permuted),
@@ -111,6 +116,7 @@ def validation_controls(
     candidates: Sequence[str],
     cohorts: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]],
     threads: int = 1,
+    batches: Batches | None = None,
 ) -> pd.DataFrame:
     """C in each validation cohort of the frozen index, and of indices of random gene sets frozen in the same way.
 
@@ -125,6 +131,8 @@ def validation_controls(
         Features under the cohort's main adaptation.
     threads : int
         They do not change the result.
+    batches : Batches, optional
+        The indices are learned from the training matrix corrected for them.
 
     Returns
     -------
@@ -134,7 +142,9 @@ def validation_controls(
     sets = _sets(study, features, candidates)
     make = model_factory(study, candidates)
     limit = study.features.max_missing_share
-    found = frozen_candidate_sets(_expression(features), outcome, make, sets, study.seed, cohorts, limit, threads)
+    found = frozen_candidate_sets(
+        _expression(features), outcome, make, sets, study.seed, cohorts, limit, threads, batches
+    )
     tables = []
     for cohort, (real, *random) in found.items():
         tables += [control_rows("index", cohort, [real], 0), control_rows("random_gene_set", cohort, random)]

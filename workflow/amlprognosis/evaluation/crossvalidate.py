@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from amlprognosis.errors import InputError
+from amlprognosis.normalize.batch import Batches
 from amlprognosis.study import DAYS_PER_YEAR, horizon_suffix
 
 logger = logging.getLogger(__name__)
@@ -128,6 +129,7 @@ def crossvalidate(
     horizons_years: Sequence[float],
     seed: int,
     curve_points: int = CURVE_POINTS,
+    batches: Batches | None = None,
 ) -> CrossvalidationResult:
     """Fit every model on the training part of each fold of one repeat and predict the held-out patients.
 
@@ -145,6 +147,8 @@ def crossvalidate(
         Which repeat of ``folds``.
     horizons_years : sequence of float
     seed : int
+    batches : Batches, optional
+        Corrected in every training part anew, see :func:`fold_parts`.
 
     Returns
     -------
@@ -158,7 +162,7 @@ def crossvalidate(
     """
     predictions, selected, notes = [], [], []
     seconds = dict.fromkeys(models, 0.0)
-    for part in fold_parts(features, outcome, folds, repeat):
+    for part in fold_parts(features, outcome, folds, repeat, batches):
         for model in models:
             where = {"model": model, "repeat": repeat, "fold": part.fold}
             started = clock.perf_counter()
@@ -199,16 +203,28 @@ class FoldPart:
         Their outcome.
     test : DataFrame
         Features of the patients held out; their outcome is not here.
+    raw : DataFrame
+        ``train`` before any correction of batches: inner folds learn their own.
     """
 
     fold: int
     train: pd.DataFrame
     y: np.ndarray
     test: pd.DataFrame
+    raw: pd.DataFrame
 
 
-def fold_parts(features: pd.DataFrame, outcome: pd.DataFrame, folds: pd.DataFrame, repeat: int) -> Iterator[FoldPart]:
-    """Split patients by the folds of one repeat.
+def fold_parts(
+    features: pd.DataFrame, outcome: pd.DataFrame, folds: pd.DataFrame, repeat: int, batches: Batches | None = None
+) -> Iterator[FoldPart]:
+    """Split patients by the folds of one repeat; every fit of a fold gets its matrix here.
+
+    Parameters
+    ----------
+    features, outcome, folds, repeat
+        As for :func:`crossvalidate`.
+    batches : Batches, optional
+        Their correction is learned on the training part of each fold and applied to those held out.
 
     Raises
     ------
@@ -229,7 +245,10 @@ def fold_parts(features: pd.DataFrame, outcome: pd.DataFrame, folds: pd.DataFram
         train, test = features[~is_held].copy(), features[is_held]
         if held & set(train.index) or len(train) + len(test) != len(features):
             raise AssertionError(f"held-out patients among the training part of fold {fold}")
-        yield FoldPart(fold, train, structured_outcome(outcome[~is_held]), test)
+        raw = train
+        if batches is not None:
+            train, test = batches.corrected(train, test)
+        yield FoldPart(fold, train, structured_outcome(outcome[~is_held]), test, raw)
 
 
 def gather(

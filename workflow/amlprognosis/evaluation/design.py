@@ -10,6 +10,8 @@ import pandas as pd
 
 from amlprognosis.errors import InputError
 from amlprognosis.evaluation.folds import make_folds, strata_of, validate_folds
+from amlprognosis.evaluation.inputs import BATCH
+from amlprognosis.normalize.batch import SMALLEST_BATCH, batch_labels
 from amlprognosis.normalize.harmonize import EXPRESSION, design_matrix
 from amlprognosis.signatures.gene_sets import GeneSet, union_genes
 from amlprognosis.study import Study
@@ -27,7 +29,7 @@ class Design:
     Attributes
     ----------
     features : DataFrame
-        os_time, os_event, then the features; index = patient.
+        os_time, os_event, then the features; index = patient. With ``features.batch`` a column ``batch``, too.
     folds : DataFrame
         repeat, fold, patient (held out).
     candidates : dict
@@ -85,7 +87,29 @@ def make_design(study: Study, cohorts: Mapping[str, AnnData], gene_sets: Mapping
     rows.append(("warning" if len(candidates["genes"]) < total / 2 else "info", "candidate genes", note))
     if len(candidates["genes"]) < FEW_CANDIDATES:
         rows.append(("warning", "candidate genes", f"fewer than {FEW_CANDIDATES}: the index has little to choose from"))
+    if study.features.batch is not None:
+        labels = batch_labels(cohorts[study.training].obs, study.features.batch, f"cohorts.{study.training}")
+        features[BATCH] = labels.loc[features.index]
+        rows += _batch_rows(labels, study.features.batch)
     return Design(features, folds, candidates, pd.DataFrame(rows, columns=["level", "item", "note"]))
+
+
+def _batch_rows(labels: pd.Series, column: str) -> list[tuple[str, str, str]]:
+    sizes = labels.value_counts()
+    small, unknown = sizes[sizes < SMALLEST_BATCH], int(labels.isna().sum())
+    text = (
+        f"{column}: {len(sizes) - len(small)} batches are corrected in every training part anew; validation cohorts "
+        "and new patients stay as they are"
+    )
+    rows = [("info", "batches", text)]
+    left = []
+    if len(small):
+        left.append(f"{int(small.sum())} patients of {len(small)} batches smaller than {SMALLEST_BATCH}")
+    if unknown:
+        left.append(f"{unknown} patients without a value")
+    if left:
+        rows.append(("warning", "batches", f"{column}: {' and '.join(left)} stay as they are"))
+    return rows
 
 
 def _candidates(study: Study, gene_sets: Mapping[str, GeneSet], measured: set[str]) -> dict[str, Any]:

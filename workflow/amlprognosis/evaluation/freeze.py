@@ -17,6 +17,7 @@ from amlprognosis.evaluation.inner_runs import InnerRun, run_inner_folds
 from amlprognosis.models.concordance import harrell_concordance
 from amlprognosis.models.learners.base import run_threads
 from amlprognosis.models.workbench import Workbench
+from amlprognosis.normalize.batch import Batches
 from amlprognosis.normalize.platform import ADAPTATIONS, EXPRESSION, read_platform
 from amlprognosis.study import Study, model_slug
 from amlprognosis.study.names import is_grid, may_be_refused
@@ -76,6 +77,8 @@ def freeze(
         "horizons_years": sorted(float(years) for years in study.evaluation.horizons_years),
         "max_missing_share": study.features.max_missing_share,
     }
+    if study.features.batch is not None:
+        metadata["batches_corrected"] = study.features.batch
     shared = {} if bench is None else {"bench": bench}
     try:
         model = make(name, derive_seed(study.seed, name, 0, 0)).fit(features, structured_outcome(outcome), **shared)
@@ -113,6 +116,7 @@ def freeze_all(
     directory: str | Path,
     n_jobs: int = 1,
     platform: str | Path | None = None,
+    batches: Batches | None = None,
 ) -> None:
     """Freeze the models of a group below ``directory``, a folder each; members of the grid share a workbench.
 
@@ -124,8 +128,12 @@ def freeze_all(
         Threads over members of the grid; they do not change the result.
     study, make, features, outcome, platform
         As for :func:`freeze`.
+    batches : Batches, optional
+        The models are fitted on the training matrix corrected for them, on all patients; inner folds correct anew.
     """
-    bench, inner = None, None
+    bench, inner, raw = None, None, features
+    if batches is not None:
+        (features,) = batches.corrected(features)
     if is_grid(names[0]):
         seed = derive_seed(study.seed, "grid", 0, 0)
         bench = make(names[0], seed).workbench(features, structured_outcome(outcome), seed)
@@ -136,7 +144,7 @@ def freeze_all(
     with threadpool_limits(limits=1):
         if bench is not None and study.models.grid.inner_folds:
             inner = run_inner_folds(
-                features, structured_outcome(outcome), names, make, (study.seed, 0, 0), study.models.grid.inner_folds,
-                lambda function, items: run_threads(function, items, n_jobs),
+                raw, structured_outcome(outcome), names, make, (study.seed, 0, 0), study.models.grid.inner_folds,
+                lambda function, items: run_threads(function, items, n_jobs), batches=batches,
             )  # fmt: skip
         run_threads(one, names, n_jobs if bench is not None else 1)

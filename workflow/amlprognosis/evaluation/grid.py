@@ -30,6 +30,7 @@ from amlprognosis.evaluation.crossvalidate import (
 )
 from amlprognosis.evaluation.inner_runs import PAIRS, bench_or_reason, run_inner_folds
 from amlprognosis.evaluation.progress import Progress
+from amlprognosis.normalize.batch import Batches
 
 logger = logging.getLogger(__name__)
 INNER_COLUMNS = ["model", "repeat", "fold", "inner_fold", *PAIRS]
@@ -65,6 +66,7 @@ def crossvalidate_grid(
     inner_folds: int = 0,
     n_jobs: int = 1,
     label: str = "grid",
+    batches: Batches | None = None,
 ) -> GridResult:
     """Fit members of the grid on the training part of each fold of one repeat and predict the held-out patients.
 
@@ -79,6 +81,8 @@ def crossvalidate_grid(
         Threads over members; they do not change the result.
     label : str
         Of the progress line.
+    batches : Batches, optional
+        Corrected in every training part anew, those of the inner folds included.
 
     Returns
     -------
@@ -90,7 +94,7 @@ def crossvalidate_grid(
         As :func:`~amlprognosis.evaluation.crossvalidate.crossvalidate`.
     """
     order = sorted(models, key=_weight)
-    parts = list(fold_parts(features, outcome, folds, repeat))
+    parts = list(fold_parts(features, outcome, folds, repeat, batches))
     progress = Progress(label, len(parts) * len(models) * (1 + inner_folds))
     predictions, selected, notes, inner = [], [], [], []
     seconds = dict.fromkeys(models, 0.0)
@@ -99,8 +103,9 @@ def crossvalidate_grid(
             fits = _fit_all(part, order, make, seed, repeat, pool, progress)
             if inner_folds:
                 held_out = run_inner_folds(
-                    part.train, part.y, order, make, (seed, repeat, part.fold), inner_folds, pool.map, progress.done
-                )
+                    part.raw, part.y, order, make, (seed, repeat, part.fold), inner_folds, pool.map, progress.done,
+                    batches,
+                )  # fmt: skip
                 inner.append(held_out.pairs.assign(repeat=repeat, fold=part.fold))
                 held_out.calibrate({fit.model: fit.estimator for fit in fits})
             tables = pool.map(partial(_predict, test=part.test, horizons_years=horizons_years), fits)

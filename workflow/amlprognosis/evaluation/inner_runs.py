@@ -14,6 +14,7 @@ from amlprognosis.evaluation.crossvalidate import Make, derive_seed
 from amlprognosis.models.concordance import harrell_concordance
 from amlprognosis.models.cox_lasso import stratified_folds
 from amlprognosis.models.workbench import Workbench
+from amlprognosis.normalize.batch import Batches
 
 PAIRS = ("concordant", "comparable")
 
@@ -53,13 +54,14 @@ def run_inner_folds(
     inner_folds: int,
     apply: Callable[..., Iterable[Any]] = map,
     done: Callable[[], None] = lambda: None,
+    batches: Batches | None = None,
 ) -> InnerRun:
     """Fit members of the grid without each inner fold in turn, screen and selectors included.
 
     Parameters
     ----------
     features : DataFrame (n, p), index = patient
-        Of the training part.
+        Of the training part, batches not corrected.
     y : structured ndarray (n,)
     models : sequence of str
     make : callable (name, seed) -> Combination
@@ -71,6 +73,8 @@ def run_inner_folds(
         ``map``, or that of a pool of threads.
     done : callable
         Told of every fit.
+    batches : Batches, optional
+        Corrected in the training part of each inner fold anew.
 
     Returns
     -------
@@ -86,6 +90,8 @@ def run_inner_folds(
     for number in range(inner_folds):
         held = label == number
         train, y_train, test, y_test = features[~held], y[~held], features[held], y[held]
+        if batches is not None:
+            train, test = batches.corrected(train, test)
         pairs = harrell_concordance(y_test["time"], y_test["event"], np.zeros(held.sum())).tied_risk
         bench, _ = bench_or_reason(make, models[0], train, y_train, derive_seed(seed, f"grid|{number}", repeat, fold))
 

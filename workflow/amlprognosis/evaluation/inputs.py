@@ -10,11 +10,15 @@ from typing import Any
 import pandas as pd
 
 from amlprognosis.errors import InputError
+from amlprognosis.normalize.batch import Batches
+from amlprognosis.normalize.platform import EXPRESSION
 from amlprognosis.study import Study
 from amlprognosis.study.names import SIGNATURES, is_grid
 from amlprognosis.tables import read_table
 
 OUTCOME = ["os_time", "os_event"]
+# Batch of each patient in the training matrix, where the study corrects batches; never a feature.
+BATCH = "batch"
 # How the note of a validation begins that says why a model was left out.
 NOT_APPLIED = "not applied: "
 
@@ -29,7 +33,26 @@ def read_features(path: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         os_time (days), os_event.
     """
     table = pd.read_parquet(path)
-    return table.drop(columns=OUTCOME), table[OUTCOME]
+    return table.drop(columns=[*OUTCOME, BATCH], errors="ignore"), table[OUTCOME]
+
+
+def read_batches(study: Study, path: str | Path) -> Batches | None:
+    """Batches that every fit corrects (``features.batch``), from the training matrix; None where none was asked for."""
+    if study.features.batch is None:
+        return None
+    return _batches_of(study.features.batch, pd.read_parquet(path))
+
+
+def _batches_of(column: str, matrix: pd.DataFrame) -> Batches:
+    expression = matrix[[name for name in matrix.columns if name.startswith(EXPRESSION)]]
+    return Batches(column, matrix[BATCH], expression)
+
+
+def corrected_features(study: Study, matrix: pd.DataFrame) -> pd.DataFrame:
+    """Training matrix that the frozen models are fitted on: with batches corrected on all patients, if asked for."""
+    if study.features.batch is None:
+        return matrix
+    return _batches_of(study.features.batch, matrix).corrected(matrix)[0]
 
 
 def read_parts(paths: Iterable[str | Path]) -> pd.DataFrame:

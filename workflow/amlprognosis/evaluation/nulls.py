@@ -20,6 +20,7 @@ from amlprognosis.evaluation.sheets import sheet_from_predictions
 from amlprognosis.models.concordance import harrell_concordance
 from amlprognosis.models.gene_index import PREFIX, GeneIndex
 from amlprognosis.models.learners.base import run_threads
+from amlprognosis.normalize.batch import Batches
 
 COLUMNS = ["control", "cohort", "draw", "c_harrell", "note"]
 SUMMARY_COLUMNS = ["control", "cohort", "draws", "mean", "sd", "low", "high", "observed", "p"]
@@ -36,9 +37,13 @@ def procedure_c_index(
     model: str,
     seed: int,
     repeats: Sequence[int] = (1,),
+    batches: Batches | None = None,
 ) -> Scored:
     """Cross-validated C of one procedure over some repeats, and a note when fits failed (C is NaN if all did)."""
-    runs = [crossvalidate(features, outcome, folds, [model], make, r, [1.0], seed, curve_points=1) for r in repeats]
+    runs = [
+        crossvalidate(features, outcome, folds, [model], make, r, [1.0], seed, curve_points=1, batches=batches)
+        for r in repeats
+    ]
     reasons = [reason for run in runs for reason in run.notes["reason"]]
     predictions = [run.predictions for run in runs if len(run.predictions)]
     if not predictions:
@@ -76,6 +81,7 @@ def permuted_outcome(
     seed: int,
     repeats: Sequence[int] = (1,),
     threads: int = 1,
+    batches: Batches | None = None,
 ) -> list[Scored]:
     """C of the gene index when features and outcomes are of different patients; its mean should be near 0.5.
 
@@ -91,6 +97,8 @@ def permuted_outcome(
         Repeats of ``folds`` over which C is computed, each with its own seeds.
     threads : int
         They do not change the result.
+    batches : Batches, optional
+        Corrected in every training part anew; a profile keeps its batch when it goes to another patient.
 
     Returns
     -------
@@ -101,7 +109,8 @@ def permuted_outcome(
     def one(job: tuple[int, int]) -> tuple[PairCount, list[str]]:
         draw, repeat = job
         count, reasons = PairCount(), []
-        for part in fold_parts(shuffled(features, seed, draw), outcome, folds, repeat):
+        own = None if batches is None else batches.reordered(shuffled_order(len(features), seed, draw))
+        for part in fold_parts(shuffled(features, seed, draw), outcome, folds, repeat, own):
             try:
                 shared = SharedIndex(make(INDEX, derive_seed(seed, INDEX, repeat, part.fold)), part.train, part.y)
                 risk = shared.risk(shared.learn(), shared.values(part.test))
@@ -152,12 +161,13 @@ def candidate_sets(
     seed: int,
     repeats: Sequence[int] = (1,),
     threads: int = 1,
+    batches: Batches | None = None,
 ) -> list[Scored]:
     """C of the gene index with each of several candidate sets; the screen of a training part is made once for all.
 
     Parameters
     ----------
-    features, outcome, folds, make, seed, repeats, threads
+    features, outcome, folds, make, seed, repeats, threads, batches
         As for :func:`permuted_outcome`. Folds and inner folds are the same for all sets.
     sets : sequence of sequence of str
         Candidate genes.
@@ -170,7 +180,7 @@ def candidate_sets(
     counts, columns = [PairCount() for _ in sets], [_columns(genes) for genes in sets]
     reasons: list[list[str]] = [[] for _ in sets]
     for repeat in repeats:
-        for part in fold_parts(features, outcome, folds, repeat):
+        for part in fold_parts(features, outcome, folds, repeat, batches):
             held = _outcome_of(outcome, part.test)
             shared = _shared(make, derive_seed(seed, INDEX, repeat, part.fold), part.train, part.y, threads)
             values = shared.values(part.test)
@@ -203,6 +213,7 @@ def frozen_candidate_sets(
     cohorts: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]],
     max_missing_share: float,
     threads: int = 1,
+    batches: Batches | None = None,
 ) -> dict[str, list[Scored]]:
     """C in other cohorts of the gene index of each candidate set, learned from all training patients.
 
@@ -210,7 +221,7 @@ def frozen_candidate_sets(
     ----------
     features, outcome : DataFrame, index = patient
         Training cohort.
-    make, sets, seed, threads
+    make, sets, seed, threads, batches
         As for :func:`candidate_sets`.
     cohorts : mapping of cohort to (features, outcome)
         Features are adapted to the training platform.
@@ -223,6 +234,8 @@ def frozen_candidate_sets(
     """
     ordered = features.sort_index()
     y = structured_outcome(outcome.loc[ordered.index])
+    if batches is not None:
+        (ordered,) = batches.corrected(ordered)
     shared = _shared(make, derive_seed(seed, INDEX, 0, 0), ordered, y, threads)
     raw = {name: shared.values(frame.reindex(columns=shared.features)) for name, (frame, _) in cohorts.items()}
     known = {name: structured_outcome(own.loc[frame.index]) for name, (frame, own) in cohorts.items()}

@@ -18,6 +18,7 @@ from amlprognosis.evaluation.nulls import INDEX, candidate_sets
 from amlprognosis.evaluation.stability import model_stability
 from amlprognosis.models.gene_index import PREFIX
 from amlprognosis.models.learners.base import run_threads
+from amlprognosis.normalize.batch import Batches
 from amlprognosis.study import Study
 
 SEED_COLUMNS = ["seed", "c_harrell", "genes", "shared", "jaccard", "risk_correlation", "note"]
@@ -41,6 +42,7 @@ def seed_tables(
     selected: pd.DataFrame,
     strata: Sequence[object] | None = None,
     threads: int = 1,
+    batches: Batches | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Stability of the gene index over seeds, and of its selection over folds and seeds.
 
@@ -59,6 +61,8 @@ def seed_tables(
         Of the patients in the order of ``features``, as the study's folds are balanced.
     threads : int
         They do not change the result.
+    batches : Batches, optional
+        Corrected in every training part anew.
 
     Returns
     -------
@@ -72,20 +76,21 @@ def seed_tables(
     own = features[[c for c in features.columns if c.startswith(PREFIX) and c.removeprefix(PREFIX) in genes]]
     make = model_factory(study, candidates)
     asked = study.crossvalidation
+    whole = own if batches is None else batches.corrected(own)[0]
 
     def refit(seed: int) -> _Refit:
         try:
-            shared = SharedIndex(make(INDEX, derive_seed(seed, INDEX, 0, 0)), own, structured_outcome(outcome))
+            shared = SharedIndex(make(INDEX, derive_seed(seed, INDEX, 0, 0)), whole, structured_outcome(outcome))
             learned = shared.learn()
         except InputError as error:
             return _Refit([], None, f"not fitted on all patients: {error}")
-        risk = shared.risk(learned, shared.values(own))
+        risk = shared.risk(learned, shared.values(whole))
         return _Refit([shared.features[k] for k in learned.chosen], risk)
 
     def crossvalidated(seed: int) -> tuple[float, str]:
         deaths, days = outcome["os_event"].to_numpy(), outcome["os_time"].to_numpy()
         folds = make_folds(list(own.index), deaths, days, asked.folds, 1, seed, strata)
-        return candidate_sets(own, outcome, folds, make, [list(candidates)], seed)[0]
+        return candidate_sets(own, outcome, folds, make, [list(candidates)], seed, batches=batches)[0]
 
     seeds = [study.seed + k for k in range(1, study.evaluation.seeds + 1)]
     frozen, *refits = run_threads(refit, [study.seed, *seeds], threads)

@@ -72,6 +72,7 @@ class Study(Section):
                 f"(given: {judged.horizons_years})"
             )
         yield from self._stratify_faults()
+        yield from self._batch_faults()
         lists: dict[str, Sequence[object]] = {
             "models.run": run,
             "evaluation.horizons_years": judged.horizons_years,
@@ -109,6 +110,17 @@ class Study(Section):
                     f"crossvalidation.stratify: {column!r} is no column of groups of {self.training}{hint} Known are "
                     f"{', '.join(known) or 'none'}; map it in cohorts.{self.training}.clinical.categories"
                 )
+
+    def _batch_faults(self) -> Iterator[str]:
+        """A column of ``features.batch`` that the training cohort will not have."""
+        wanted, mapped = self.features.batch, self.cohorts[self.training].clinical
+        if wanted is not None and mapped is not None and wanted not in mapped.categories:
+            near = difflib.get_close_matches(wanted, list(mapped.categories), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            yield (
+                f"features.batch: {wanted!r} is not in cohorts.{self.training}.clinical.categories{hint} Known are "
+                f"{', '.join(mapped.categories) or 'none'}"
+            )
 
     # What the workflow asks of a study -------------------------------------------------------------------
 

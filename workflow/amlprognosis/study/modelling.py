@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from amlprognosis.signatures.tables import signature_label
-from amlprognosis.study.base import Section
+from amlprognosis.study.base import Name, Section
 from amlprognosis.study.names import (
     DEFAULT_MODELS,
     EVERY_COMPARATOR,
@@ -58,6 +58,13 @@ class Features(Section):
         ge=0,
         lt=1,
         description="A validation cohort that lacks a larger share of a model's features is refused for that model.",
+    )
+    batch: Name | None = Field(
+        default=None,
+        description="Column of the training cohort's clinical.categories (plate, centre, ...) whose groups are "
+        "corrected as batches: location and scale per gene by empirical Bayes (ComBat), learned in every training part "
+        "anew and applied to its held-out patients by their batch. Batches of fewer than five patients, new patients "
+        "and validation cohorts stay as they are. None: no correction.",
     )
 
 

@@ -130,7 +130,11 @@ def match_barcode(barcode: str, patient_of: Mapping[str, str]) -> str | None:
 
 
 def mutation_matrix(
-    variants: pd.DataFrame, patient_of: Mapping[str, str], *, tested: frozenset[str] | None = None
+    variants: pd.DataFrame,
+    patient_of: Mapping[str, str],
+    *,
+    tested: frozenset[str] | None = None,
+    rule: str = "patients with a MAF file",
 ) -> tuple[pd.DataFrame, frozenset[str], list[dict[str, Any]]]:
     """Patients x genes, 1 where a patient has a non-silent variant.
 
@@ -143,6 +147,8 @@ def mutation_matrix(
     tested : frozenset of str, optional
         Patients known to be sequenced. Without it, the tested patients are those with any variant in the file, silent
         ones included: a sequenced patient without a single variant cannot be told from one who was not sequenced.
+    rule : str
+        Where ``tested`` comes from, for the report.
 
     Returns
     -------
@@ -159,7 +165,7 @@ def mutation_matrix(
     patients = variants["sample"].map(of)
     foreign = sorted(barcode for barcode, patient in of.items() if patient is None)
     known = variants.assign(patient=patients)[patients.notna()]
-    rule = "patients with a MAF file" if tested is not None else "patients with at least one variant of any class"
+    rule = rule if tested is not None else "patients with at least one variant of any class"
     tested = (tested or frozenset()) | frozenset(known["patient"])
     kept = known[known["variant_class"].isin(NON_SILENT) & ~known["gene"].isin(["", "Unknown"])]
     names = sorted(set(kept["gene"]))

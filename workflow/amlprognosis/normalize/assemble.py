@@ -118,9 +118,9 @@ def frozen_reference(adata: AnnData) -> TmmReference | None:
 def _mapping(settings: Cohort) -> Clinical:
     if settings.clinical is not None:
         return settings.clinical
-    from amlprognosis.retrieve.gdc import DEFAULT_CLINICAL
+    from amlprognosis.retrieve.sources import default_clinical
 
-    return DEFAULT_CLINICAL
+    return default_clinical(settings.source)
 
 
 def _patients(raw: RawCohort) -> set[str]:
@@ -297,7 +297,8 @@ def _mutations(raw: RawCohort, patients: pd.Index, wanted: list[str]) -> tuple[p
     """Mutations of the cohort's patients: the study's genes and those mutated in two patients or more."""
     assert raw.mutations is not None
     tested = [patient for patient in patients if patient in raw.tested]
-    found = raw.mutations.reindex(index=tested).fillna(0.0)
+    # A gap in the source's own matrix is a gene that was not looked at in this patient (panels), and stays one.
+    found = raw.mutations.reindex(index=tested, fill_value=0.0)
     recurrent = set(found.columns[found.sum(axis=0) >= 2])
     columns = sorted(recurrent | set(wanted))
     frame = found.reindex(columns=columns, fill_value=0.0).reindex(index=patients).astype(np.float32)

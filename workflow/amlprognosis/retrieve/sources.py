@@ -11,10 +11,12 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
+from amlprognosis.errors import InputError
 from amlprognosis.retrieve.download import FileRecord, write_provenance
 from amlprognosis.study import (
     BeatamlSource,
     CbioportalSource,
+    Clinical,
     GdcSource,
     GeoSource,
     GeoSupplementSource,
@@ -23,6 +25,7 @@ from amlprognosis.study import (
     XenaSource,
 )
 from amlprognosis.study.cohorts import Atlas
+from amlprognosis.study.sources import OWN_MAPPING, Source
 
 _MODULES: dict[type, str] = {
     GeoSource: "geo",
@@ -38,6 +41,20 @@ _MODULES: dict[type, str] = {
 def module_of(request: RemoteSource | Atlas) -> ModuleType:
     """Module that retrieves and reads a source; imported when it is needed."""
     return importlib.import_module(f"amlprognosis.retrieve.{_MODULES[type(request)]}")
+
+
+def default_clinical(source: Source) -> Clinical:
+    """Mapping of the clinical columns that a source's reader makes (``DEFAULT_CLINICAL`` of its module).
+
+    Raises
+    ------
+    InputError
+        A source without a mapping of its own.
+    """
+    if not isinstance(source, OWN_MAPPING):
+        raise InputError("clinical is needed for this source: map os_time and os_event to its columns")
+    mapping: Clinical = module_of(source).DEFAULT_CLINICAL
+    return mapping
 
 
 def retrieve(study: Study, service: str, accession: str, destination: str | Path) -> list[FileRecord]:

@@ -1,131 +1,85 @@
-"""One way for a file to come in: copied or downloaded whole, checked, and written down."""
+"""One way for a file to come in, for all sources: copied or downloaded whole, checked, and written down."""
 
 from __future__ import annotations
 
-import datetime
-import hashlib
-import json
-import os
-import urllib.parse
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TypeVar
 
 from amlprognosis.errors import InputError
-from amlprognosis.retrieve.files import CHUNK, check_content
+from amlprognosis.retrieve.address import exists, is_remote, join, local_path
+from amlprognosis.retrieve.cache import Entry, Slot, place_file, validators
+from amlprognosis.retrieve.files import GZIP_MAGIC, check_content, looks_like_html
+from amlprognosis.retrieve.listing import list_folder
+from amlprognosis.retrieve.records import (
+    PROVENANCE,
+    FileRecord,
+    Planned,
+    Wanted,
+    checksum_fault,
+    file_digest,
+    local_record,
+    read_provenance,
+    today,
+    write_provenance,
+)
+from amlprognosis.retrieve.transfer import download
+from amlprognosis.retrieve.web import MissingFile, Stopped, request_json
+from amlprognosis.study.sources import Retrieval
 
-PROVENANCE = "PROVENANCE.json"
+__all__ = [
+    "PROVENANCE",
+    "FileRecord",
+    "MissingFile",
+    "Planned",
+    "Wanted",
+    "exists",
+    "fetch",
+    "fetch_all",
+    "file_digest",
+    "is_remote",
+    "join",
+    "list_folder",
+    "local_path",
+    "local_record",
+    "read_provenance",
+    "request_json",
+    "write_provenance",
+]
 
-
-@dataclass(frozen=True)
-class FileRecord:
-    """A retrieved file.
-
-    Attributes
-    ----------
-    url : str
-        Where it came from.
-    path : str
-        Where it lies now.
-    size : int
-        Bytes.
-    sha256 : str
-        Checksum of the bytes.
-    date : str
-        Day of retrieval (UTC, ISO 8601).
-    """
-
-    url: str
-    path: str
-    size: int
-    sha256: str
-    date: str
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What a retrieval would fetch.
-
-    Attributes
-    ----------
-    url : str
-        The exact address; ``{...}`` stands for what only the service knows.
-    what : str
-        Such as "series matrix" or "STAR-counts files".
-    path : str
-        Where it will lie; a folder for several files.
-    """
-
-    url: str
-    what: str
-    path: str
-
-
-def _open_local(url: str, destination: Path) -> BinaryIO:
-    path = Path(local_path(url))
-    if path.is_dir():
-        raise InputError(f"{path}: a folder, where a file is expected")
-    try:
-        return open(path, "rb")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; put it there, or change base_url or data_root of the study") from None
-    except PermissionError:
-        raise InputError(f"{path}: this file may not be read; check its permissions") from None
-
-
-def _open_network(url: str, destination: Path) -> BinaryIO:
-    raise InputError(
-        f"{url}: this version does not retrieve over the network. Download the file yourself and put it at "
-        f"{destination} , "
-        "or keep it in a folder laid out as the service's and name that folder as base_url of the source"
-    )
-
-
-# The one place where a scheme meets its code: an opener gives the bytes of a URL as a stream.
-_openers: dict[str, Callable[[str, Path], BinaryIO]] = {
-    "": _open_local,
-    "file": _open_local,
-    "http": _open_network,
-    "https": _open_network,
-}
-
-
-def is_remote(location: str) -> bool:
-    """Whether a location is a URL that needs the network."""
-    return location.startswith(("http://", "https://", "ftp://"))
-
-
-def local_path(url: str) -> str:
-    """Path behind a path or a ``file://`` URL."""
-    if url.startswith("file://"):
-        return urllib.parse.unquote(url.removeprefix("file://").removeprefix("localhost/") or "/")
-    return url
-
-
-def join(base: str, *parts: str) -> str:
-    """Address of a file below a base URL or folder."""
-    return "/".join([base.rstrip("/") or "/", *parts])
-
-
-def exists(url: str) -> bool:
-    """Whether a local file exists; remote files are found out when they are fetched."""
-    return not is_remote(url) and Path(local_path(url)).is_file()
+log = logging.getLogger(__name__)
+_FAULTS_SHOWN = 5
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 def fetch(
-    url_or_path: str, destination: str | Path, *, sha256: str | None = None, md5: str | None = None
+    url: str,
+    destination: str | Path,
+    *,
+    sha256: str | None = None,
+    md5: str | None = None,
+    size: int | None = None,
+    settings: Retrieval | None = None,
 ) -> FileRecord:
     """Bring one file to its place, whole and checked.
 
     Parameters
     ----------
-    url_or_path : str
+    url : str
         A path, a ``file://`` URL or a http(s) URL.
     destination : path
-        The file to write. It appears whole or not at all.
+        The file to write. It appears whole or not at all. If it is there already and the URL is remote, it stands for
+        the download and is checked all the same.
     sha256, md5 : str, optional
         Published checksums (hex).
+    size : int, optional
+        Published size, bytes.
+    settings : Retrieval, optional
+        Cache, time-outs, attempts, offline mode.
 
     Returns
     -------
@@ -134,126 +88,222 @@ def fetch(
     Raises
     ------
     InputError
-        No such file, wrong checksum, an empty file, a web page, a truncated gzip file, or a scheme that this version
-        does not retrieve.
+        No such file, no success in all attempts, wrong checksum or size, an empty file, a web page, a truncated gzip
+        file, an unknown scheme; offline: not there.
     """
-    destination = Path(destination)
-    scheme = urllib.parse.urlsplit(url_or_path).scheme.lower() if "://" in url_or_path else ""
-    opener = _openers.get(scheme)
-    if opener is None:
-        raise InputError(f"{url_or_path}: unknown scheme {scheme!r}; known: a path, file://, http://, https://")
-    if destination.is_file() and is_remote(url_or_path):
-        # A file that the user put in place stands for the download; it is checked all the same.
-        return _checked_in_place(url_or_path, destination, sha256, md5)
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = destination.with_name(f".{destination.name}.part")
-    digests = {"sha256": hashlib.sha256(), "md5": hashlib.md5(usedforsecurity=False)}
-    size = 0
-    try:
-        with opener(url_or_path, destination) as source, open(temporary, "wb") as target:
-            while chunk := source.read(CHUNK):
-                target.write(chunk)
-                size += len(chunk)
-                for digest in digests.values():
-                    digest.update(chunk)
-        found = {name: digest.hexdigest() for name, digest in digests.items()}
-        _compare(url_or_path, found, sha256, md5)
-        check_content_named(temporary, destination.name, url_or_path)
-        os.replace(temporary, destination)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return FileRecord(url_or_path, str(destination), size, found["sha256"], _today())
+    (record,) = fetch_all([Wanted(url, Path(destination), sha256=sha256, md5=md5, size=size)], settings)
+    assert record is not None
+    return record
 
 
-def check_content_named(path: Path, name: str, origin: str) -> None:
-    """Check the content of a partial file that will be called ``name``."""
-    with open(path, "rb") as stream:
-        head = stream.read(2)
-    if name.endswith(".gz") and head and head != b"\x1f\x8b":
-        with open(path, "rb") as stream:
-            start = stream.read(200).lstrip().lower()
-        if not start.startswith(b"<"):
-            raise InputError(f"{origin}: named .gz but not gzipped; retrieve it again")
-    check_content(path, origin)
-
-
-def _checked_in_place(url: str, path: Path, sha256: str | None, md5: str | None) -> FileRecord:
-    found = {"sha256": file_digest(path, "sha256"), "md5": file_digest(path, "md5") if md5 else ""}
-    _compare(str(path), found, sha256, md5)
-    check_content(path)
-    return FileRecord(url, str(path), path.stat().st_size, found["sha256"], _today())
-
-
-def _compare(origin: str, found: dict[str, str], sha256: str | None, md5: str | None) -> None:
-    for name, expected in (("sha256", sha256), ("md5", md5)):
-        if expected and expected.lower() != found[name]:
-            raise InputError(
-                f"{origin}: {name} is {found[name]}, published is {expected.lower()}: the file is damaged or another "
-                "version; retrieve it again"
-            )
-
-
-def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
-    """Hex digest of a file."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, algorithm).hexdigest()
-
-
-def local_record(path: str | Path) -> FileRecord:
-    """Record of a file that is read in place, such as the user's own tables."""
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; paths of a study are relative to its data_root")
-    if not os.access(path, os.R_OK):
-        raise InputError(f"{path}: this file may not be read; check its permissions")
-    if not path.name.endswith((".parquet", ".h5ad")):
-        check_content(path)
-    return FileRecord(str(path), str(path), path.stat().st_size, file_digest(path), _today())
-
-
-def _today() -> str:
-    return datetime.datetime.now(datetime.UTC).date().isoformat()
-
-
-def write_provenance(folder: str | Path, records: Iterable[FileRecord], licence: str = "") -> Path:
-    """Write ``PROVENANCE.json`` into the folder of retrieved files.
+def fetch_all(wanted: Iterable[Wanted], settings: Retrieval | None = None) -> list[FileRecord | None]:
+    """Bring several files to their places, ``settings.connections`` at a time.
 
     Returns
     -------
-    Path
-        The file: a list of ``{"url", "path", "size", "sha256", "date", "licence"}``, sorted, paths relative to it.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = [
-        {**asdict(record), "path": os.path.relpath(record.path, folder), "licence": licence}
-        for record in sorted(records, key=lambda record: record.path)
-    ]
-    path = folder / PROVENANCE
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-    return path
-
-
-def read_provenance(folder: str | Path) -> list[dict[str, Any]]:
-    """Rows of ``PROVENANCE.json``.
+    list of FileRecord or None
+        In the order asked; None for an optional file that does not exist.
 
     Raises
     ------
     InputError
-        The folder was not retrieved, or a file in it was changed since (size).
+        As :func:`fetch`. The first fault ends the work; those of the other files in flight are told, too. Offline,
+        one error lists every missing file.
     """
-    folder = Path(folder)
-    path = folder / PROVENANCE
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; retrieve the source first")
+    settings = settings or Retrieval()
+    files = list(wanted)
+    for file in files:
+        _check_scheme(file.url)
+    places = [file.destination for file in files]
+    if twice := sorted({str(place) for place, count in Counter(places).items() if count > 1}):
+        raise InputError(f"{twice[0]}: two files would be written there")
+    if settings.offline:
+        _refuse_missing(files, settings)
+    stop = threading.Event()
+    records = _in_threads(lambda file: _bring(file, settings, stop), files, settings.connections, stop)
+    if len(files) > 1:
+        log.info("%d files are there, %d of them optional and not on the server", len(files), records.count(None))
+    return records
+
+
+def _check_scheme(url: str) -> None:
+    scheme = url.partition("://")[0].lower() if "://" in url else "file"
+    if scheme not in ("file", "http", "https", "ftp"):
+        raise InputError(f"{url}: unknown scheme {scheme!r}; known: a path, file://, http://, https://")
+
+
+def _in_threads(
+    work: Callable[[_Item], _Result], items: Sequence[_Item], count: int, stop: threading.Event
+) -> list[_Result]:
+    """Results in the order of the items; the first fault stops the rest.
+
+    The threads are daemons: Ctrl-C ends the program at once, even while a server is silent.
+    """
+    results: dict[int, _Result] = {}
+    faults: dict[int, BaseException] = {}
+    numbers = iter(range(len(items)))
+    lock = threading.Lock()
+
+    def run() -> None:
+        while not stop.is_set():
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                return
+            try:
+                results[number] = work(items[number])
+            except Stopped:
+                return
+            except BaseException as error:
+                faults[number] = error
+                stop.set()
+
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(count, len(items)))]
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise InputError(f"{path}: not valid JSON; delete the folder and retrieve again") from None
-    for row in rows:
-        file = folder / row["path"]
-        if not file.is_file() or file.stat().st_size != row["size"]:
-            raise InputError(f"{file}: missing or changed since it was retrieved; delete {folder} and retrieve again")
-    return rows
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        stop.set()
+    if faults:
+        raise _one_error([faults[number] for number in sorted(faults)])
+    return [results[number] for number in range(len(items))]
+
+
+def _one_error(faults: list[BaseException]) -> BaseException:
+    unforeseen = [fault for fault in faults if not isinstance(fault, InputError)]
+    if unforeseen or len(faults) == 1:
+        return (unforeseen or faults)[0]
+    more = [f"and {len(faults) - _FAULTS_SHOWN} more"] if len(faults) > _FAULTS_SHOWN else []
+    return InputError("\n".join([*map(str, faults[:_FAULTS_SHOWN]), *more]))
+
+
+def _bring(wanted: Wanted, settings: Retrieval, stop: threading.Event) -> FileRecord | None:
+    try:
+        if not is_remote(wanted.url):
+            return _copied(wanted)
+        if wanted.destination.is_file():
+            return _in_place(wanted, settings)
+        return _from_network(wanted, settings, stop)
+    except MissingFile as error:
+        if wanted.optional:
+            log.info("%s; it is optional", error)
+            return None
+        raise
+    except OSError as error:
+        raise InputError(f"{error.filename or wanted.destination}: {error.strerror or error}") from None
+
+
+def _copied(wanted: Wanted) -> FileRecord:
+    source, destination = Path(local_path(wanted.url)), wanted.destination
+    if source.is_dir():
+        raise InputError(f"{source}: a folder, where a file is expected")
+    found: list[str] = []
+    try:
+        place_file(source, destination, check=lambda path: found.append(_checked(path, wanted, wanted.url)))
+    except FileNotFoundError:
+        raise MissingFile(
+            f"{source}: no such file; put it there, or change base_url or data_root of the study"
+        ) from None
+    except PermissionError:
+        raise InputError(f"{source}: this file may not be read; check its permissions") from None
+    return _record(wanted, found[0])
+
+
+def _in_place(wanted: Wanted, settings: Retrieval) -> FileRecord:
+    """A file that the user or an earlier run put in place."""
+    found = _checked(wanted.destination, wanted, str(wanted.destination))
+    entry = Slot(settings.cache, wanted).described()
+    return _record(wanted, found, entry if entry and entry.sha256 == found else None)
+
+
+def _checked(path: Path, wanted: Wanted, origin: str) -> str:
+    """The sha256 of a file that is what was wanted."""
+    if wanted.size is not None and path.stat().st_size != wanted.size:
+        raise InputError(
+            f"{origin}: {path.stat().st_size} bytes, published are {wanted.size}: the file is damaged or another "
+            "version; retrieve it again"
+        )
+    found = {"sha256": file_digest(path), "md5": file_digest(path, "md5") if wanted.md5 else ""}
+    if fault := checksum_fault(found, wanted):
+        raise InputError(f"{origin}: {fault}")
+    _check_name(path, wanted.destination.name, origin)
+    check_content(path, origin)
+    return found["sha256"]
+
+
+def _check_name(path: Path, name: str, origin: str) -> None:
+    """Refuse what will be called .gz but is not gzipped; web pages are told apart elsewhere."""
+    with open(path, "rb") as stream:
+        head = stream.read(2000)
+    if name.endswith(".gz") and head and not head.startswith(GZIP_MAGIC) and not looks_like_html(head):
+        raise InputError(f"{origin}: named .gz but not gzipped; retrieve it again")
+
+
+def _from_network(wanted: Wanted, settings: Retrieval, stop: threading.Event) -> FileRecord:
+    slot = Slot(settings.cache, wanted)
+    before = slot.stamp()
+    with slot.locked():
+        entry = slot.load()
+        if entry and not settings.offline and _outdated(slot, entry, wanted):
+            slot.throw_away("it is not the file with the published checksum or size")
+            entry = None
+        if entry is None and settings.offline:
+            raise MissingFile(_missing_text([wanted]))
+        # As it is: offline, with a published checksum, or just stored by another job.
+        if entry is None or not (settings.offline or wanted.published or slot.stamp() != before):
+            try:
+                received = download(
+                    wanted, slot.part, settings, stop, validators(entry) if entry and wanted.body is None else None
+                )
+            except InputError as error:
+                remedy = f"or put the file at {wanted.destination} yourself"
+                if entry is not None:
+                    remedy += f", or use the copy of {entry.date} in the cache by retrieval.offline: true"
+                raise type(error)(f"{error}; {remedy}") from None
+            if received is not None:
+                entry = slot.store(received, wanted.published)
+        assert entry is not None
+        _check_name(slot.data, wanted.destination.name, wanted.url)
+        slot.place(wanted.destination)
+    return _record(wanted, entry.sha256, entry)
+
+
+def _outdated(slot: Slot, entry: Entry, wanted: Wanted) -> bool:
+    """Whether a whole entry is not what is published now."""
+    found = {"sha256": entry.sha256, "md5": ""}
+    if wanted.md5:
+        found["md5"] = entry.md5 or file_digest(slot.data, "md5")
+    return checksum_fault(found, wanted) is not None or wanted.size not in (None, entry.size)
+
+
+def _record(wanted: Wanted, sha256: str, entry: Entry | None = None) -> FileRecord:
+    size = wanted.destination.stat().st_size
+    place = str(wanted.destination)
+    if entry is None:
+        return FileRecord(wanted.url, place, size, sha256, today(), wanted.published)
+    return FileRecord(
+        wanted.url, place, size, sha256, entry.date, wanted.published or entry.published, entry.modified, entry.etag
+    )
+
+
+def _refuse_missing(files: Sequence[Wanted], settings: Retrieval) -> None:
+    """One error for all files that cannot be had offline."""
+    missing = [
+        file
+        for file in files
+        if is_remote(file.url)
+        and not file.optional
+        and not file.destination.is_file()
+        and Slot(settings.cache, file).described() is None
+    ]
+    if missing:
+        raise MissingFile(_missing_text(missing))
+
+
+def _missing_text(files: Sequence[Wanted]) -> str:
+    lines = [f"retrieval.offline is set, and {len(files)} {'file is' if len(files) == 1 else 'files are'} not there:"]
+    lines += [f"  {file.url} -> {file.destination}" for file in files]
+    lines.append("Put each file at its place, name a folder that has them as base_url, or set retrieval.offline: false")
+    return "\n".join(lines)

@@ -19,7 +19,7 @@ from amlprognosis.study.sources import SOURCES, RemoteSource
 
 
 def load_study(source: str | Path | Mapping[str, Any], *, name: str = "the configuration") -> Study:
-    """Validate a study.
+    """Validate a study; cohorts that name an entry of the catalogue take what it says.
 
     Parameters
     ----------
@@ -45,8 +45,11 @@ def load_study(source: str | Path | Mapping[str, Any], *, name: str = "the confi
             raise InputError(f"{name}: not a YAML file: {' '.join(str(error).split())}") from None
     if not isinstance(content, Mapping):
         raise InputError(f"{name}: a study is a mapping of keys; see config/README.md")
+    # Not at the top: the catalogue's entries are made of this room's sections.
+    from amlprognosis.catalogue.merge import with_catalogue
+
     try:
-        return Study.model_validate(content)
+        return Study.model_validate(with_catalogue(content, name=name))
     except ValidationError as error:
         lines = [f"{name}: {line}" for line in _explain(error)]
         raise InputError("\n".join(lines)) from None

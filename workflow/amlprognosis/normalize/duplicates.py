@@ -29,6 +29,8 @@ GENES_FOR_COPY, GENES_TO_COMPARE, FEWEST_PATIENTS = 100, 500, 10
 MOST_VARIABLE = 1000
 COPIED = "same expression profile as another patient"
 SHARED = "also in the training cohort"
+# What a cohort keeps in uns of those who went: JSON lists, absent where nobody did.
+SHARED_RECORD, COPIES_RECORD = "shared_patients", "copied_patients"
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,27 @@ def copied_profiles(matrix: pd.DataFrame) -> dict[str, str]:
         if same:
             found[name] = same[0]
     return found
+
+
+def record_conflicts(a: pd.Series, b: pd.Series) -> str:
+    """What the records of one profile under two names disagree in: sex, age (by more than 2 years), outcome; or ""."""
+    found = []
+    for column in ("sex", "age"):
+        if column in a and pd.notna(a[column]) and pd.notna(b[column]):
+            other = a[column] != b[column] if column == "sex" else abs(float(a[column]) - float(b[column])) > 2
+            found += [column] if other else []
+    if bool(a["os_event"]) != bool(b["os_event"]) or abs(float(a["os_time"]) - float(b["os_time"])) > 31:
+        found.append("outcome")
+    return ", ".join(found)
+
+
+def copies_record(copies: dict[str, str], obs: pd.DataFrame) -> str:
+    """JSON of the copies that were left out: patient, first (who stays), conflict (:func:`record_conflicts`)."""
+    rows = [
+        {"patient": patient, "first": first, "conflict": record_conflicts(obs.loc[patient], obs.loc[first])}
+        for patient, first in sorted(copies.items())
+    ]
+    return json.dumps(rows, sort_keys=True)
 
 
 def alike_pairs(adata: AnnData) -> tuple[pd.DataFrame, Likeness]:
@@ -265,6 +288,7 @@ def without_shared(validation: AnnData, training: AnnData, name: str = "validati
     rows = pd.DataFrame({"patient": found["patient"], "reason": SHARED})
     table = pd.concat([exclusions(validation), rows], ignore_index=True)
     left.uns["exclusions"] = table.sort_values(list(EXCLUSION_COLUMNS), kind="stable").reset_index(drop=True)
+    left.uns[SHARED_RECORD] = found.assign(r=found["r"].round(4)).to_json(orient="records")
     pairs = [f"{row.patient} is {row.training_patient} ({row.evidence})" for row in found.itertuples()]
     made = step("patients of the training cohort", shown(pairs), validation.n_obs, left.n_obs, "models saw them")
     left.uns["preprocessing"] = json.dumps([*json.loads(validation.uns["preprocessing"]), made], sort_keys=True)

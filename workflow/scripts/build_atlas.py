@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from amlprognosis.cells.load import discover_samples
+from amlprognosis.cells.discover import discover_samples
 from amlprognosis.cells.pipeline import build_atlas, write_atlas
 from amlprognosis.job import job
 from amlprognosis.normalize.genes import rename_genes
@@ -11,9 +11,9 @@ from amlprognosis.tables import write_table
 
 with job(snakemake) as study:
     asked = study.atlases[snakemake.wildcards.atlas]
-    samples = discover_samples(Path(snakemake.input.retrieved).parent)
+    samples = discover_samples(Path(snakemake.input.retrieved).parent, asked.format)
     settings = {
-        "samples": asked.samples,
+        "samples": asked.samples or None,
         "quality": asked.quality.model_dump(),
         "embedding": asked.embedding.model_dump(),
     }

@@ -10,13 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amlprognosis.cells import matrix
-from amlprognosis.cells.load import (
-    discover_samples,
-    load_atlas,
-    load_sample,
-    patient_and_timepoint,
-    read_annotation,
-)
+from amlprognosis.cells.annotation import read_annotation
+from amlprognosis.cells.discover import discover_samples, patient_and_timepoint
+from amlprognosis.cells.load import load_atlas, load_sample
 from amlprognosis.cells.matrix import read_count_table
 from amlprognosis.errors import InputError
 

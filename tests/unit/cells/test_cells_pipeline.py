@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from amlprognosis.cells.discover import discover_samples
 from amlprognosis.cells.embed import EmbedSettings, variable_genes
-from amlprognosis.cells.load import REPORT_COLUMNS, discover_samples
 from amlprognosis.cells.pipeline import AtlasSettings, build_atlas, read_atlas, validate_atlas, write_atlas
+from amlprognosis.cells.reporting import REPORT_COLUMNS
 from amlprognosis.errors import InputError
 
 SETTINGS = {

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from amlprognosis.cells.gene_lists import G2M_PHASE, S_PHASE, present
-from amlprognosis.cells.load import report_row
+from amlprognosis.cells.reporting import report_row
 from amlprognosis.errors import InputError
 
 if TYPE_CHECKING:

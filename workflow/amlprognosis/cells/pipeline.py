@@ -14,9 +14,12 @@ import pandas as pd
 from scipy import sparse
 
 from amlprognosis.cells.annotate import annotate
+from amlprognosis.cells.discover import SampleFiles
 from amlprognosis.cells.embed import EmbedSettings, embed, normalize_log
-from amlprognosis.cells.load import Rename, SampleFiles, load_atlas, report_table
+from amlprognosis.cells.load import load_atlas
 from amlprognosis.cells.quality import QualitySettings, filter_atlas
+from amlprognosis.cells.renaming import Rename
+from amlprognosis.cells.reporting import report_table
 from amlprognosis.errors import InputError
 
 if TYPE_CHECKING:
@@ -108,7 +111,7 @@ def build_atlas(
     if isinstance(source, AnnData):
         counts = _with_identity(source, settings.samples)
     else:
-        counts, loaded = load_atlas(source, settings.samples, rename=rename)
+        counts, loaded = load_atlas(source, settings.samples, rename=rename, min_counts=settings.quality.min_counts)
         reports.append(loaded)
     atlas, checked = filter_atlas(counts, settings.quality, seed)
     del counts

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from amlprognosis.cells.load import report_row, report_table
+from amlprognosis.cells.reporting import report_row, report_table
 from amlprognosis.errors import InputError
 
 if TYPE_CHECKING:

@@ -245,8 +245,8 @@ class Embedding(Section):
 class Atlas(Section):
     """A single-cell atlas in GEO supplements.
 
-    Per sample a count table (.dem) with an annotation (.anno), or 10x files (matrix.mtx, barcodes, features; or .h5),
-    single or in GSE..._RAW.tar.
+    Per sample a count table (.dem) with an annotation (.anno), 10x files (matrix.mtx, barcodes, features; or .h5), or
+    another table of genes x cells; single or in GSE..._RAW.tar.
     """
 
     service: ClassVar[str] = "geo"
@@ -257,7 +257,15 @@ class Atlas(Section):
         default=None,
         description="GEO or a mirror: a URL, file:// or a folder; by default GEO, or retrieval.mirrors.geo.",
     )
-    samples: list[str] = Field(min_length=1, description="Names of the samples, such as AML328-D0 and BM1.")
+    format: Literal["auto", "dem", "10x", "table"] = Field(
+        default="auto",
+        description="Form of the counts: dem (with .anno), 10x, or table (GSM..._name.csv.gz or .txt.gz, genes in rows); "
+        "auto takes dem and 10x files, and tables where there is neither.",
+    )
+    samples: list[str] = Field(
+        default=[],
+        description="Names of the samples (the file names after GSM..._), such as AML328-D0 and BM1; none named: all.",
+    )
     quality: Quality = Field(default=Quality(), description="Quality thresholds.")
     embedding: Embedding = Field(default=Embedding(), description="Embedding.")
     cell_type_sets: str = Field(

@@ -42,15 +42,25 @@ def test_matrix_and_who_was_tested(tmp_path):
     ("text", "words"),
     [
         ("Hugo_Symbol\tTumor_Sample_Barcode\nA\tB\n", "no column Variant_Classification"),
-        (HEAD + "NPM1\tSilent\n", "row 2 has 2 fields"),
-        (HEAD + "NPM1\tmissense\tX\tp\n", "not of the MAF specification: missense"),
-        (HEAD + "NPM1\tSilent\t\tp\n", "row 2 has no"),
+        (HEAD + "NPM1\tSilent\n", "line 3 has 2 fields"),
+        (HEAD + "NPM1\tSilent\tX\tp\nNPM1\tmissense\tX\tp\n", "line 4: 'missense' is no variant class"),
+        (HEAD + "\nNPM1\tSilent\t\tp\n", "line 4 has no"),
+        (HEAD + "NPM1\tSilent\tX\tp\n#a\tSilent\n", "line 4 has 2 fields"),
+        (HEAD.replace("HGVSp_Short", "Hugo_Symbol"), "line 2: columns named more than once: Hugo_Symbol"),
         ("#only\n", "no header"),
     ],
 )
 def test_faults_are_named(tmp_path, text, words):
     with pytest.raises(InputError, match=words):
         read_maf(write(tmp_path, text))
+
+
+def test_a_file_without_variants_says_who_was_tested(tmp_path):
+    variants = read_maf(write(tmp_path, HEAD))
+    assert list(variants.columns) == ["gene", "variant_class", "sample", "change"]
+    matrix, tested, _ = mutation_matrix(variants, {"X-1": "X-1"}, tested=frozenset({"X-1"}))
+    assert tested == {"X-1"}
+    assert matrix.shape == (1, 0)
 
 
 @settings(max_examples=60, deadline=None)

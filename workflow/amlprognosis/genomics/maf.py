@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +53,7 @@ SILENT = frozenset(
         "De_novo_Start_InFrame",
     }
 )
+CHANGES = ("HGVSp_Short", "Protein_Change", "amino_acid_change")
 NEEDED = ("Hugo_Symbol", "Variant_Classification", "Tumor_Sample_Barcode")
 
 
@@ -63,58 +63,52 @@ def read_maf(path: str | Path) -> pd.DataFrame:
     Parameters
     ----------
     path : path
-        Plain or gzipped; comment lines start with ``#``; old (TCGA) and new (GDC) columns.
+        Plain or gzipped; comment lines above the header start with ``#``; old (TCGA) and new (GDC) columns.
 
     Returns
     -------
     DataFrame
-        Columns ``gene``, ``variant_class``, ``sample``, ``change`` (protein change or empty), a row per variant.
+        Columns ``gene``, ``variant_class``, ``sample``, ``change`` (protein change or empty), a row per variant; none
+        where the file is a header alone, as the GDC's is for a tumour without variants.
 
     Raises
     ------
     InputError
-        A needed column or value is missing, ragged rows, or a variant class that is neither silent nor not.
+        A needed column or value is missing, ragged rows, or a variant class that is neither silent nor not; with the
+        line.
     """
-    lines = [line for line in read_text(path).split("\n") if line and not line.startswith("#")]
-    if not lines:
+    lines = read_text(path).split("\n")
+    # Comments stand above the header alone: further down a # may be a damaged row.
+    start = next((place for place, line in enumerate(lines) if line and not line.startswith("#")), None)
+    if start is None:
         raise InputError(f"{path}: no header row; not a MAF file")
-    header = [name.strip() for name in lines[0].split("\t")]
+    header = [name.strip() for name in lines[start].split("\t")]
     absent = [name for name in NEEDED if name not in header]
     if absent:
         raise InputError(f"{path}: no column {', '.join(absent)}; a MAF has {', '.join(NEEDED)}; found {shown(header)}")
-    for number, line in enumerate(lines, start=1):
-        if line.count("\t") != len(header) - 1:
-            raise InputError(f"{path}: row {number} has {line.count(chr(9)) + 1} fields, the header {len(header)}")
-    change = next((name for name in ("HGVSp_Short", "Protein_Change", "amino_acid_change") if name in header), None)
-    frame = pd.read_csv(
-        io.StringIO("\n".join(lines)),
-        sep="\t",
-        header=None,
-        skiprows=1,
-        names=range(len(header)),
-        usecols=[header.index(name) for name in (*NEEDED, *([change] if change else []))],
-        dtype=str,
-        keep_default_na=False,
-        quoting=3,
-    )
-    table = pd.DataFrame(
-        {
-            "gene": frame[header.index("Hugo_Symbol")].str.strip(),
-            "variant_class": frame[header.index("Variant_Classification")].str.strip(),
-            "sample": frame[header.index("Tumor_Sample_Barcode")].str.strip(),
-            "change": frame[header.index(change)].str.strip() if change else "",
-        }
-    )
-    empty = (table[["variant_class", "sample"]] == "").any(axis=1)
-    if empty.any():
-        raise InputError(f"{path}: row {int(empty.idxmax()) + 2} has no Variant_Classification or Tumor_Sample_Barcode")
-    unknown = sorted(set(table["variant_class"]) - NON_SILENT - SILENT)
-    if unknown:
-        raise InputError(
-            f"{path}: variant classes that are not of the MAF specification: {shown(unknown)}; rename them, e.g. to "
-            "Missense_Mutation or Silent"
-        )
-    return table
+    change = next((name for name in CHANGES if name in header), None)
+    wanted = [*NEEDED, *([change] if change else [])]
+    twice = [name for name in wanted if header.count(name) > 1]
+    if twice:
+        raise InputError(f"{path}: line {start + 1}: columns named more than once: {shown(twice)}; keep one of each")
+    places = [header.index(name) for name in wanted]
+    rows = []
+    for number, line in enumerate(lines[start + 1 :], start=start + 2):
+        if not line:
+            continue
+        fields = line.split("\t")
+        if len(fields) != len(header):
+            raise InputError(f"{path}: line {number} has {len(fields)} fields, the header {len(header)}")
+        gene, kind, sample, *rest = (fields[place].strip() for place in places)
+        if not kind or not sample:
+            raise InputError(f"{path}: line {number} has no Variant_Classification or Tumor_Sample_Barcode")
+        if kind not in NON_SILENT and kind not in SILENT:
+            raise InputError(
+                f"{path}: line {number}: {kind!r} is no variant class of the MAF specification; rename it, e.g. to "
+                "Missense_Mutation or Silent"
+            )
+        rows.append((gene, kind, sample, rest[0] if rest else ""))
+    return pd.DataFrame(rows, columns=["gene", "variant_class", "sample", "change"], dtype=object)
 
 
 def match_barcode(barcode: str, patient_of: Mapping[str, str]) -> str | None:

@@ -14,14 +14,17 @@ from amlprognosis.genomics.maf import match_barcode, mutation_matrix, read_maf
 from amlprognosis.retrieve.download import (
     FileRecord,
     Planned,
+    Wanted,
     exists,
-    fetch,
+    fetch_all,
     is_remote,
     join,
     local_path,
     read_provenance,
     write_provenance,
 )
+from amlprognosis.retrieve.gdc_api import CASES, FILES, STATUS, bring_lists, release
+from amlprognosis.retrieve.gdc_batches import bring_files
 from amlprognosis.retrieve.gdc_clinical import flatten_cases
 from amlprognosis.retrieve.gdc_files import (
     OTHER,
@@ -32,7 +35,6 @@ from amlprognosis.retrieve.gdc_files import (
     code_rank,
     list_files,
 )
-from amlprognosis.retrieve.gdc_json import load
 from amlprognosis.retrieve.star_counts import VALUE_COLUMNS, read_matrix
 from amlprognosis.study import (
     AgeColumn,
@@ -46,7 +48,6 @@ from amlprognosis.study import (
 )
 
 LICENCE = "Open-access GDC data; cite the project's publication and the GDC"
-STATUS = "status.json"
 
 DEFAULT_CLINICAL = Clinical(
     os_time=TimeColumn(column="os_days", unit="days"),
@@ -60,7 +61,7 @@ DEFAULT_CLINICAL = Clinical(
 def project_base(base: str, project: str) -> str:
     """Folder of a project below a local mirror: ``<base>/<project>`` when it is there, else ``<base>`` itself."""
     inner = join(base, project)
-    return inner if exists(join(inner, "files.json")) else base
+    return inner if exists(join(inner, FILES)) else base
 
 
 def retrieve(request: GdcSource, base: str, destination: Path, settings: Retrieval) -> list[FileRecord]:
@@ -74,7 +75,8 @@ def retrieve(request: GdcSource, base: str, destination: Path, settings: Retriev
         The API (``https://api.gdc.cancer.gov``), or a folder that holds ``files.json``, ``cases.json`` (answers of
         ``/files`` and ``/cases``) and ``data/<uuid>/<name>``, for one project, or one such folder per project.
     destination : path
-        ``results/retrieved/gdc/<project>``; gets that layout, and ``status.json`` with the data release.
+        ``results/retrieved/gdc/<project>``; gets that layout, and ``status.json`` with the data release. What is there
+        already stands for the download and is checked all the same.
     settings : Retrieval
         How files are retrieved.
 
@@ -88,25 +90,30 @@ def retrieve(request: GdcSource, base: str, destination: Path, settings: Retriev
         A missing or damaged file, a wrong md5, no STAR-counts file, none with open access.
     """
     destination = Path(destination)
+    if not is_remote(base):
+        base = project_base(local_path(base), request.project)
+    records = bring_lists(base, request.project, destination, settings)
+    files = _wanted(destination, request)
     if is_remote(base):
-        raise InputError(
-            f"{base}: this version does not retrieve over the network. Save the answers of {base}/files and "
-            f"{base}/cases for {request.project} as files.json and cases.json, and the files as "
-            "data/<uuid>/<file name>, in a folder of yours, and name it as base_url of the source"
-        )
-    base = project_base(local_path(base), request.project)
-    names = ["files.json", "cases.json", *([STATUS] if exists(join(base, STATUS)) else [])]
-    records = [fetch(join(base, name), destination / name) for name in names]
-    for file in _wanted(destination, request):
-        target = destination / "data" / file.file_id / file.name
-        records.append(fetch(join(base, "data", file.file_id, file.name), target, md5=file.md5 or None))
-    write_provenance(destination, records, LICENCE)
+        urls = [join(base, "data", file.file_id) for file in files]
+    else:
+        urls = [join(base, "data", file.file_id, file.name) for file in files]
+    wanted = [
+        Wanted(url, _path(destination, file), md5=file.md5 or None, size=file.size)
+        for url, file in zip(urls, files, strict=True)
+    ]
+    if is_remote(base):
+        records += bring_files(base, wanted, settings)
+    else:
+        records += [record for record in fetch_all(wanted, settings) if record]
+    named = release(destination)
+    write_provenance(destination, records, f"{LICENCE}; {named}" if named else LICENCE)
     return records
 
 
 def _wanted(folder: Path, request: GdcSource) -> list[GdcFile]:
     """Files of a project that a study reads and everybody may download."""
-    listed = list_files(folder / "files.json", request.project)
+    listed = list_files(folder / FILES, request.project)
     kinds = ("counts", "maf") if request.mutations else ("counts",)
     wanted = [file for file in listed if file.open and file.kind in kinds]
     if not any(file.kind == "counts" for file in wanted):
@@ -124,16 +131,16 @@ def plan(request: GdcSource, base: str, destination: Path) -> list[Planned]:
     data = str(destination / "data")
     if not is_remote(base):
         base = project_base(local_path(base), request.project)
-        lists = [(join(base, name), name) for name in ("files.json", "cases.json")]
+        lists = [(join(base, name), name) for name in (FILES, CASES)]
         pattern = join(base, "data", "{uuid}", "{name}")
     else:
         lists = [
-            (join(base, "files"), "files.json"),
-            (join(base, "cases"), "cases.json"),
+            (join(base, "files"), FILES),
+            (join(base, "cases"), CASES),
             (join(base, "status"), STATUS),
         ]
         pattern = join(base, "data", "{uuid}")
-    what = {"files.json": "list of files", "cases.json": "clinical data", STATUS: "data release"}
+    what = {FILES: "list of files", CASES: "clinical data", STATUS: "data release"}
     planned = [Planned(url, what[name], str(destination / name)) for url, name in lists]
     planned.append(Planned(pattern, "STAR-counts files", data))
     if request.mutations:
@@ -166,7 +173,7 @@ def read(request: GdcSource, folder: Path, tables: Mapping[str, str]) -> RawCoho
     """
     folder = Path(folder)
     provenance = read_provenance(folder)
-    listed = list_files(folder / "files.json", request.project)
+    listed = list_files(folder / FILES, request.project)
     counted = [file for file in listed if file.kind == "counts"]
     chosen, left_out = choose_samples(counted)
     if not chosen:
@@ -176,7 +183,7 @@ def read(request: GdcSource, folder: Path, tables: Mapping[str, str]) -> RawCoho
     matrix, gene_map, steps = read_matrix(
         [_path(folder, file) for file in chosen], patients, VALUE_COLUMNS[request.values]
     )
-    clinical, told = flatten_cases(folder / "cases.json", request.project)
+    clinical, told = flatten_cases(folder / CASES, request.project)
     raw = RawCohort(
         expression=matrix,
         scale="counts" if request.values == "counts" else "tpm",
@@ -186,7 +193,7 @@ def read(request: GdcSource, folder: Path, tables: Mapping[str, str]) -> RawCoho
         gene_map=gene_map,
         exclusions=left_out,
         provenance=provenance,
-        steps=[*_release(folder), _sample_step(counted, chosen), *steps, *told],
+        steps=[*_release_step(folder), _sample_step(counted, chosen), *steps, *told],
         origin=f"GDC {request.project} ({folder})",
         clinical_origin=f"GDC {request.project} ({folder / 'cases.json'})",
     )
@@ -199,12 +206,9 @@ def _path(folder: Path, file: GdcFile) -> Path:
     return folder / "data" / file.file_id / file.name
 
 
-def _release(folder: Path) -> list[dict[str, Any]]:
-    """The data release that the service named, where it did."""
-    path = folder / STATUS
-    answer = load(path) if path.is_file() else {}
-    release = answer.get("data_release") if isinstance(answer, Mapping) else None
-    return [step("GDC data release", str(release))] if release else []
+def _release_step(folder: Path) -> list[dict[str, Any]]:
+    named = release(folder)
+    return [step("GDC data release", named)] if named else []
 
 
 def _sample_step(counted: list[GdcFile], chosen: list[GdcFile]) -> dict[str, Any]:

@@ -5,14 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from server import FixtureServer
 
 from amlprognosis import cli
 from amlprognosis.cohort import RawCohort, preprocessing
 from amlprognosis.errors import InputError
 from amlprognosis.normalize import gene_table as module
 from amlprognosis.normalize.assemble import assemble_cohort
-from amlprognosis.normalize.gene_table import bare_id, gene_table, look_up, read_hgnc, symbols_of, write_gene_table
-from amlprognosis.study import load_study
+from amlprognosis.normalize.gene_table import (
+    bare_id,
+    gene_table,
+    look_up,
+    read_hgnc,
+    refresh_table,
+    symbols_of,
+    write_gene_table,
+)
+from amlprognosis.study import Retrieval, load_study
 
 HEADER = "hgnc_id\tsymbol\tname\tstatus\talias_symbol\tprev_symbol\tentrez_id\tensembl_gene_id\trefseq_accession"
 
@@ -122,6 +131,18 @@ def test_the_command_makes_the_table_anew(tmp_path, other_table, capsys):
     first = other_table.read_bytes()
     assert cli.main(["gene-names", "--from", str(file), "--date", "2026-01-01"]) == 0
     assert other_table.read_bytes() == first
+
+
+def test_the_nomenclature_is_downloaded(tmp_path, other_table):
+    folder = tmp_path / "hgnc" / "tsv" / "tsv"
+    folder.mkdir(parents=True)
+    complete_set(folder / "hgnc_complete_set.txt")
+    with FixtureServer(tmp_path) as server:
+        settings = Retrieval(mirrors={"genenames": f"{server.url}/hgnc"}, cache=str(tmp_path / "cache"))
+        lines = refresh_table(None, "2026-11-21", settings)
+        assert [request.path for request in server.log] == ["/hgnc/tsv/tsv/hgnc_complete_set.txt"]
+    assert "the nomenclature of 2026-11-21 in the place of 2024-07-23" in lines[0]
+    assert gene_table().ids["entrez"]["17"] == "GENE17"
 
 
 def test_the_command_looks_names_up(capsys):

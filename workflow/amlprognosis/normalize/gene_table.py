@@ -187,8 +187,10 @@ def read_hgnc(path: str | Path) -> list[dict[str, str]]:
     InputError
         A column is missing, a row is ragged, a symbol stands twice, or there are too few genes.
     """
-    lines = read_text(path).split("\n")
-    reader = csv.reader(io.StringIO("\n".join(lines)), delimiter="\t")
+    text = read_text(path)
+    if not text.endswith("\n"):
+        raise InputError(f"{path}: the last line is not ended: the file is cut off; retrieve it again")
+    reader = csv.reader(io.StringIO(text), delimiter="\t")
     header = next(reader, [])
     at = {key: next((header.index(name) for name in names if name in header), -1) for key, names in _NAMES.items()}
     absent = [key for key in _NEEDED if at[key] < 0]

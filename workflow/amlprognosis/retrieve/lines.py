@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -37,6 +39,47 @@ def service_text(path: str | Path) -> str:
     if "\x00" in text:
         raise InputError(f"{path}: zero bytes in the text: the file is damaged; retrieve it again")
     return text
+
+
+def read_json(path: str | Path) -> Any:
+    """Content of a JSON file.
+
+    Raises
+    ------
+    InputError
+        Not JSON (with line and column), NaN or infinity, or nested too deeply to be data.
+    """
+
+    def refuse(name: str) -> NoReturn:
+        raise InputError(f"{path}: {name} is no value of JSON; retrieve it again")
+
+    try:
+        return json.loads(service_text(path), parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: line {error.lineno}: not valid JSON ({error}); retrieve it again") from None
+    except (RecursionError, ValueError) as error:
+        raise InputError(f"{path}: not valid JSON ({str(error)[:200]}); retrieve it again") from None
+
+
+def json_text(value: Any, place: str) -> str:
+    """A plain value of JSON as text: empty for null, whole numbers without decimals, true and false.
+
+    Raises
+    ------
+    InputError
+        A list or object, or a number too large to be one.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        if not np.isfinite(value):
+            raise InputError(f"{place}: {value} is not a finite number")
+        return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(value)
+    if isinstance(value, int | str):
+        return str(value).strip()
+    raise InputError(f"{place}: a {type(value).__name__} where a text or number is expected")
 
 
 def _header(path: str | Path, text: str, comment: str | None, ended: bool) -> tuple[list[str], int, list[str]]:

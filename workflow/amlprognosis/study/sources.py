@@ -15,7 +15,7 @@ SERVICES: dict[str, str] = {
     "gdc": "https://api.gdc.cancer.gov",
     "xena": "https://gdc.xenahubs.net",
     "cbioportal": "https://www.cbioportal.org",
-    "beataml": "https://github.com/biodev/beataml2.0_data/raw/main",
+    "beataml": "https://github.com/biodev/beataml2.0_data/raw/6e403e142469dfb8ab20af0a4e6bf0fdaaf474e8",
     "genenames": "https://storage.googleapis.com/public-download-files/hgnc",
 }
 Accession = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]

@@ -35,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name.add_argument("study", type=Path)
     validate = commands.add_parser("validate", help="check a cohort (.h5ad) against the cohort contract")
     validate.add_argument("cohort", type=Path)
+    catalogue = commands.add_parser("catalogue", help="list the AML resources that a study may name, or show one")
+    catalogue.add_argument("entry", nargs="?", help="an entry, such as TCGA-LAML; all of them when left out")
+    catalogue.add_argument("--json", action="store_true", help="for programs")
+    plan = commands.add_parser("plan", help="what a study would fetch, from where, and how large it is; no network")
+    plan.add_argument("study", type=Path)
     _predict_words(commands)
     _gene_names_words(commands)
     commands.add_parser("docs", help="write config/schema.json and the key table of config/README.md")
@@ -50,12 +55,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(words: argparse.Namespace) -> int:
+    from amlprognosis.catalogue import overlap_warnings
     from amlprognosis.layout import simulated_files
 
     study = load_study(words.study)
     check_files(study, name=str(words.study), produced=frozenset(simulated_files(study).values()))
     models = sum(len(names) for names in study.groups().values())
+    for warning in overlap_warnings(study):
+        print(f"amlprognosis: warning: {warning}", file=sys.stderr)
     print(f"{words.study}: study {study.study!r}: {len(study.cohorts)} cohorts, {models} models; no fault found")
+    return 0
+
+
+def _catalogue(words: argparse.Namespace) -> int:
+    from amlprognosis.catalogue.show import catalogue_json, entry_text, list_text
+
+    if words.json:
+        print(catalogue_json(words.entry))
+    else:
+        print(entry_text(words.entry) if words.entry else list_text())
+    return 0
+
+
+def _plan(words: argparse.Namespace) -> int:
+    from amlprognosis.retrieve.plan import plan_text
+
+    print(plan_text(load_study(words.study)))
     return 0
 
 
@@ -196,6 +221,8 @@ def _docs(words: argparse.Namespace) -> int:
 
 _COMMANDS = {
     "check": _check,
+    "catalogue": _catalogue,
+    "plan": _plan,
     "name": _name,
     "validate": _validate,
     "predict": _predict,

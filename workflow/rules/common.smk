@@ -1,7 +1,9 @@
 """Reads and validates the study; names of files that several rules share."""
 
 import os
+import sys
 
+from amlprognosis.catalogue import overlap_warnings
 from amlprognosis.errors import InputError
 from amlprognosis.study import check_files, load_study, model_slug
 from amlprognosis.report.figures import figures_of
@@ -26,6 +28,10 @@ def read_study():
         )
     except InputError as error:
         raise WorkflowError(f"amlprognosis: {error}") from None
+    # Once, not again in the process of every job.
+    if workflow.is_main_process:
+        for warning in overlap_warnings(study):
+            print(f"amlprognosis: warning: {warning}", file=sys.stderr)
     return study
 
 
@@ -36,8 +42,13 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 REPEATS = list(range(1, STUDY.crossvalidation.repeats + 1))
 FIGURES = figures_of(STUDY)
+# One option for all files: of several the last alone counts.
 COMMAND = " ".join(
-    ["snakemake --cores all", *(f"--configfile {path}" for path in CONFIG_FILES)]
+    [
+        "snakemake --cores all",
+        *(["--configfile"] if CONFIG_FILES else []),
+        *CONFIG_FILES,
+    ]
 )
 MODEL_FOLDERS = [model_slug(name) for name in STUDY.models.run]
 MODELS = expand(f"{RESULTS}/models/{{model}}/model.json", model=MODEL_FOLDERS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from amlprognosis.study.base import Name, Section
 from amlprognosis.study.sources import OWN_MAPPING, Source
@@ -67,7 +67,9 @@ class NumericColumn(Section):
 class Exclusion(Section):
     """Patients to leave out, by the value of a column; each is counted and listed."""
 
-    column: str = Field(description="Column looked at.")
+    column: str = Field(
+        description="Column looked at; patient: the patient's own id, where the table has no column of that name."
+    )
     values: list[str] = Field(description="Values that exclude a patient.")
     reason: str = Field(description="Reason shown in the flow diagram.")
 
@@ -173,8 +175,16 @@ class Normalization(Section):
 Adaptation = Literal["none", "within_sample_ranks", "reference_quantiles", "cohort_rescaling"]
 
 
+def _source_or_catalogue(schema: dict[str, Any]) -> None:
+    """In the JSON schema, a cohort that names an entry of the catalogue needs no source of its own."""
+    schema["required"] = [key for key in schema["required"] if key != "source"]
+    schema["anyOf"] = [{"required": ["source"]}, {"required": ["catalogue"]}]
+
+
 class Cohort(Section):
     """A cohort of patients."""
+
+    model_config = ConfigDict(json_schema_extra=_source_or_catalogue)
 
     role: Literal["training", "validation"] = Field(
         description="training: models are fitted and chosen here; validation: locked, looked at once at the end."
@@ -259,8 +269,8 @@ class Atlas(Section):
     )
     format: Literal["auto", "dem", "10x", "table"] = Field(
         default="auto",
-        description="Form of the counts: dem (with .anno), 10x, or table (GSM..._name.csv.gz or .txt.gz, genes in rows); "
-        "auto takes dem and 10x files, and tables where there is neither.",
+        description="Form of the counts: dem (with .anno), 10x, or table (GSM..._name.csv.gz or .txt.gz, genes in "
+        "rows); auto takes dem and 10x files, and tables where there is neither.",
     )
     samples: list[str] = Field(
         default=[],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import Counter
@@ -27,7 +28,7 @@ from amlprognosis.retrieve.records import (
     write_provenance,
 )
 from amlprognosis.retrieve.transfer import download
-from amlprognosis.retrieve.web import MissingFile, Stopped, request_json
+from amlprognosis.retrieve.web import MissingFile, Stopped, hang_up, request_json
 from amlprognosis.study.sources import Retrieval
 
 __all__ = [
@@ -145,18 +146,20 @@ def _in_threads(
     lock = threading.Lock()
 
     def run() -> None:
-        while not stop.is_set():
-            with lock:
-                number = next(numbers, None)
-            if number is None:
-                return
-            try:
-                results[number] = work(items[number])
-            except Stopped:
-                return
-            except BaseException as error:
-                faults[number] = error
-                stop.set()
+        with contextlib.ExitStack() as stack:
+            stack.callback(hang_up)
+            while not stop.is_set():
+                with lock:
+                    number = next(numbers, None)
+                if number is None:
+                    return
+                try:
+                    results[number] = work(items[number])
+                except Stopped:
+                    return
+                except BaseException as error:
+                    faults[number] = error
+                    stop.set()
 
     threads = [threading.Thread(target=run, daemon=True) for _ in range(min(count, len(items)))]
     try:

@@ -70,9 +70,12 @@ class _Session(requests.Session):
         target = super().get_redirect_target(resp)
         if target is None:
             return None
-        if resp.url.lower().startswith("https:") and urllib.parse.urljoin(resp.url, target).lower().startswith("http:"):
+        whole = urllib.parse.urljoin(resp.url, target).lower()
+        if resp.url.lower().startswith("https:") and whole.startswith("http:"):
+            resp.close()
             raise InputError(f"{resp.url}: redirects from https to {target}, an open connection; name another mirror")
         if resp.request.method == "POST" and resp.status_code not in (307, 308):
+            resp.close()
             raise InputError(f"{resp.url}: moved to {target}; name that place as base_url")
         return target
 
@@ -87,6 +90,13 @@ def _session() -> requests.Session:
         session.headers["Accept-Encoding"] = "identity"
         _local.session = session
     return _local.session  # type: ignore[no-any-return]
+
+
+def hang_up() -> None:
+    """Close the connections of this thread."""
+    if hasattr(_local, "session"):
+        _local.session.close()
+        del _local.session
 
 
 def pause(seconds: float, stop: threading.Event) -> None:

@@ -17,14 +17,14 @@ import pandas as pd
 
 from amlprognosis.cohort import shown, step
 from amlprognosis.errors import InputError
-from amlprognosis.retrieve.cbioportal_files import StudyParts, variant_table
+from amlprognosis.retrieve.cbioportal_files import WHOLE, StudyParts, variant_table
 from amlprognosis.retrieve.download import FileRecord, Planned, Wanted, fetch_all, join
 from amlprognosis.retrieve.lines import json_text, read_json
 from amlprognosis.study import CbioportalSource, Retrieval
 
 STUDY = "study.json"
 PROFILES = "profiles.json"
-SEQUENCED = "sequenced.json"
+PANELS = "panel_data.json"
 # Rows of a page, and values of the matrix in one answer (some 25 MB of JSON).
 PAGE = 10_000
 VALUES = 100_000
@@ -95,10 +95,7 @@ def retrieve(request: CbioportalSource, base: str, destination: Path, settings: 
     """Bring the answers of the API that a study needs to a folder."""
     study = request.study
     profiles = Wanted(_url(base, "studies", study, "molecular-profiles", projection="DETAILED"), destination / PROFILES)
-    listed = Wanted(
-        _url(base, "sample-lists", f"{study}_sequenced", "sample-ids"), destination / SEQUENCED, optional=True
-    )
-    first = [Wanted(_url(base, "studies", study), destination / STUDY), profiles, listed]
+    first = [Wanted(_url(base, "studies", study), destination / STUDY), profiles]
     records = [record for record in fetch_all(first, settings) if record]
     profile = _profile(request, destination / PROFILES)
     mutated = _mutation_profile(destination / PROFILES) if request.mutations else None
@@ -119,6 +116,13 @@ def retrieve(request: CbioportalSource, base: str, destination: Path, settings: 
         fetched = ("molecular-profiles", mutated, "mutations", "fetch")
         every = {"sampleIds": samples}
         records += _fetch_pages(fetched, base, destination, "mutations", settings, every, projection="DETAILED")
+        url = _url(base, "molecular-profiles", mutated, "gene-panel-data", "fetch")
+        records += [r for r in fetch_all([Wanted(url, destination / PANELS, body=every)], settings) if r]
+        panels = sorted(set(_panel_data(destination)[1].values()))
+        described = [
+            Wanted(_url(base, "gene-panels", panel), _panel_path(destination, panel), optional=True) for panel in panels
+        ]
+        records += [record for record in fetch_all(described, settings) if record]
     return records
 
 
@@ -141,8 +145,9 @@ def plan(request: CbioportalSource, base: str, destination: Path) -> list[Planne
     ]
     if request.mutations:
         asked += [
-            (SEQUENCED, "who was sequenced", ("sample-lists", f"{study}_sequenced", "sample-ids"), {}),
             ("mutations.0000.json", "mutations", ("molecular-profiles", "{profile}", "mutations", "fetch"), paged),
+            (PANELS, "who was sequenced", ("molecular-profiles", "{profile}", "gene-panel-data", "fetch"), {}),
+            ("panel.{panel}.json", "gene panels", ("gene-panels", "{panel}"), {}),
         ]
     found = []
     for name, what, parts, query in asked:
@@ -299,11 +304,41 @@ def read_parts(request: CbioportalSource, folder: Path) -> StudyParts:
     )
     if request.mutations and _mutation_profile(folder / PROFILES):
         parts.variants = _variants(folder)
-        listed = folder / SEQUENCED
-        parts.sequenced = (
-            frozenset(json_text(name, str(listed)) for name in _list(listed)) if listed.is_file() else None
-        )
+        parts.sequenced, parts.panels = _panel_data(folder)
+        paths = {panel: _panel_path(folder, panel) for panel in sorted(set(parts.panels.values()))}
+        parts.panel_genes = {panel: _panel_genes(path) for panel, path in paths.items() if path.is_file()}
     return parts
+
+
+def _panel_path(folder: Path, panel: str) -> Path:
+    return folder / f"panel.{panel}.json"
+
+
+def _panel_data(folder: Path) -> tuple[frozenset[str], dict[str, str]]:
+    """Samples profiled for mutations, and the gene panel of those that were not looked at as a whole."""
+    path = folder / PANELS
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; retrieve the study again")
+    profiled: set[str] = set()
+    panels: dict[str, str] = {}
+    for number, item in _objects(path, "sampleId", "profiled"):
+        place = f"{path}: item {number}"
+        sample, panel = _text(item, "sampleId", place), _text(item, "genePanelId", place)
+        if not isinstance(item["profiled"], bool) or (panel and not _SAFE.match(panel)):
+            raise InputError(f"{place}: profiled {item['profiled']!r} or genePanelId {panel!r} is wrong")
+        if item["profiled"]:
+            profiled.add(sample)
+            if panel.upper() not in WHOLE and panels.setdefault(sample, panel) != panel:
+                raise InputError(f"{place}: sample {sample} has two gene panels")
+    return frozenset(profiled), panels
+
+
+def _panel_genes(path: Path) -> frozenset[str]:
+    content = read_json(path)
+    genes = content.get("genes") if isinstance(content, Mapping) else None
+    if not isinstance(genes, list) or not all(isinstance(gene, Mapping) for gene in genes):
+        raise InputError(f"{path}: no list of genes; delete the file and retrieve again")
+    return frozenset(_text(gene, "hugoGeneSymbol", str(path)) for gene in genes) - {""}
 
 
 def _attributes(folder: Path, kind: str, key: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from amlprognosis.catalogue import study_overlaps
 from amlprognosis.cohort import read_cohort
 from amlprognosis.evaluation.inputs import read_features
 from amlprognosis.evaluation.leakage_checks import leakage_checks
@@ -12,5 +13,5 @@ with job(snakemake) as study:
     cohorts = {Path(path).stem: read_cohort(path) for path in snakemake.input.cohorts}
     ordered = {name: cohorts[name] for name in study.cohorts}
     features, outcome = read_features(snakemake.input.features)
-    checks = leakage_checks(ordered, study.training, outcome.join(features))
+    checks = leakage_checks(ordered, study.training, outcome.join(features), study_overlaps(study))
     write_table(checks, snakemake.output.checks)

@@ -9,10 +9,12 @@ from anndata import AnnData
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amlprognosis.catalogue import SharedPatients
 from amlprognosis.evaluation.leakage_checks import (
     BETWEEN,
     COLUMNS,
     DUPLICATED,
+    KNOWN,
     PROXY,
     leakage_checks,
     leakage_notes,
@@ -108,3 +110,22 @@ def test_concordance_of_all_columns_at_once(seed, levels, missing):
         if row.checked:
             expected = harrell_concordance(own["os_time"], own["os_event"], column[known]).index
             assert row.c_harrell == pytest.approx(expected, abs=1e-12)
+
+
+def test_overlaps_that_the_catalogue_knows_have_a_row_and_a_note():
+    training, other = cohort(0), cohort(1, prefix="V")
+    known = [
+        SharedPatients("T", "V", True, "partly", None, "The same bank."),
+        SharedPatients("V", "W", False, "possible", 12, "The same group."),
+    ]
+    table = leakage_checks({"V": other, "T": training}, "T", matrix(training), known)
+    rows = table[table["check"] == KNOWN]
+    assert rows[["cohort", "item", "verdict"]].to_numpy().tolist() == [
+        ["V", "T / V", "suspect"],
+        ["W", "V / W", "not checked"],
+    ]
+    assert rows["value"].fillna(0).tolist() == [0, 12]
+    notes = leakage_notes(table)
+    assert [item for _, item, _ in notes] == ["V: T / V", "W: V / W"]
+    assert "T (training) and V (validation) share patients: patients that the models saw are no test" in notes[0][2]
+    assert "V (validation) and W (validation) may share patients (12): a pooled estimate counts" in notes[1][2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,8 +25,11 @@ from amlprognosis.normalize.duplicates import (
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from amlprognosis.catalogue import SharedPatients
+
 COLUMNS = ["check", "cohort", "item", "value", "verdict", "note"]
 DUPLICATED, BETWEEN, PROXY = "duplicated patients", "patients shared with training", "feature close to the outcome"
+KNOWN = "known overlap"
 CLEAN, SUSPECT, UNCHECKED = "clean", "suspect", "not checked"
 # No prognostic factor of AML comes near these; a date of death or a status under another name does.
 C_LIMIT, CORRELATION_LIMIT = 0.9, 0.95
@@ -34,7 +37,9 @@ FEWEST_VALUES, FEWEST_EVENTS = 30, 20
 Row = tuple[str, str, str, float, str, str]
 
 
-def leakage_checks(cohorts: Mapping[str, AnnData], training: str, features: pd.DataFrame) -> pd.DataFrame:
+def leakage_checks(
+    cohorts: Mapping[str, AnnData], training: str, features: pd.DataFrame, known: Iterable[SharedPatients] = ()
+) -> pd.DataFrame:
     """Look for leaks that no fold can keep out, because they are in the data.
 
     Parameters
@@ -45,6 +50,9 @@ def leakage_checks(cohorts: Mapping[str, AnnData], training: str, features: pd.D
         Name of the training cohort.
     features : DataFrame, index = patient
         The training matrix with os_time and os_event.
+    known : iterable of SharedPatients
+        Pairs of cohorts that share patients by the catalogue, a row each: suspect, or not checked where that is
+        possible and no more.
 
     Returns
     -------
@@ -58,6 +66,10 @@ def leakage_checks(cohorts: Mapping[str, AnnData], training: str, features: pd.D
         if name != training:
             rows += _between(name, cohorts[name], cohorts[training])
     rows += _proxies(training, features)
+    for pair in known:
+        value = float(pair.shared) if pair.shared else np.nan
+        verdict = UNCHECKED if pair.kind == "possible" else SUSPECT
+        rows.append((KNOWN, pair.second, f"{pair.first} / {pair.second}", value, verdict, pair.text))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -193,6 +205,7 @@ def _univariable(columns: np.ndarray, time: np.ndarray, event: np.ndarray) -> np
 
 
 def leakage_notes(checks: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """What the report's warnings say of the checks: source, item, note of every suspect."""
-    suspects = checks[(checks["verdict"] == SUSPECT) & ~checks["item"].isin(["all patients", "all features"])]
+    """What the report's warnings say of the checks: source, item, note of every suspect and every overlap."""
+    told = (checks["verdict"] == SUSPECT) | (checks["check"] == KNOWN)
+    suspects = checks[told & ~checks["item"].isin(["all patients", "all features"])]
     return [("leakage", f"{row.cohort}: {row.item}", f"{row.check}: {row.note}") for row in suspects.itertuples()]

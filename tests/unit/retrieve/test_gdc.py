@@ -262,6 +262,7 @@ def test_faults_of_clinical_data_are_named(tmp_path, part, value, words):
     ("key", "value", "words"),
     [
         ("file_id", "../x", "not a plain file name"),
+        ("file_name", "a.tsv", "'a.tsv' is described as one of the counts files"),
         ("file_name", "a/b.rna_seq.augmented_star_gene_counts.tsv", "not a plain file name"),
         ("md5sum", "123", "no MD5"),
         ("access", "secret", "neither open nor controlled"),
@@ -289,6 +290,7 @@ def test_a_damaged_file_a_page_of_hits_and_an_api_error_are_named(tmp_path):
     hits = world.files_of(base)
     for hit in hits:
         hit["file_name"] = hit["file_name"].replace(".rna_seq.augmented_star_gene_counts.tsv", ".htseq.counts.gz")
+        hit["analysis"] = {"workflow_type": "HTSeq - Counts"}
     world.write_files(base, hits)
     with pytest.raises(InputError, match="it lists 8 HTSeq files"):
         brought(tmp_path)

@@ -23,6 +23,10 @@ FURTHER = "further sample of a patient"
 CONTROLLED = "controlled access"
 POOLED = "file of several patients"
 PRIMARY, RECURRENT, OTHER = 0, 1, 2
+_DESCRIBED = {
+    ("Gene Expression Quantification", "STAR - Counts"): "counts",
+    ("Masked Somatic Mutation", "Aliquot Ensemble Somatic Variant Merging and Masking"): "maf",
+}
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,14 @@ def list_files(path: str | Path, project: str) -> list[GdcFile]:
         name = text(hit, "file_name", place)
         older += name.endswith((".htseq.counts.gz", ".htseq.counts"))
         kind = _kind(name)
+        described = _DESCRIBED.get(
+            (text(hit, "data_type", place), text(part(hit, "analysis", place), "workflow_type", place))
+        )
+        if described and kind != described:
+            raise InputError(
+                f"{place}: {name!r} is described as one of the {described} files, which are called otherwise; retrieve "
+                "the list again"
+            )
         cases = parts(hit, "cases", place)
         projects = {text(part(case, "project", place), "project_id", place) for case in cases} - {""}
         if kind is None or (projects and project not in projects):

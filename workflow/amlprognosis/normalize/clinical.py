@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from amlprognosis.errors import InputError
 from amlprognosis.genomics.risk import map_risk
 from amlprognosis.study import DAYS_PER_MONTH, DAYS_PER_YEAR, Clinical
 
+PATIENT = "patient"  # in clinical.exclude: the patient's own id
 DAYS = {"days": 1.0, "months": DAYS_PER_MONTH, "years": DAYS_PER_YEAR}
 # What pandas, R and databases write for a missing number, beside the study's own texts.
 _NOT_A_VALUE = frozenset({"", "nan", "<na>", "none", "null"})
@@ -81,8 +83,11 @@ def map_clinical(
     InputError
         A missing column, an event that is neither dead nor alive nor missing, a negative or infinite time, and so on.
     """
+    clinical = extract_columns(clinical, mapping, origin)
     faults = []
     for key, column in _mapped(mapping):
+        if key.startswith("exclude.") and column == PATIENT:
+            continue
         try:
             require_column(clinical.columns, column, f"{origin}: clinical.{key}")
         except InputError as error:
@@ -91,7 +96,9 @@ def map_clinical(
         raise InputError("\n".join(faults))
     reasons = pd.Series("", index=clinical.index, dtype=object)
     for rule in mapping.exclude:
-        hit = clinical[rule.column].map(canonical).isin({canonical(value) for value in rule.values})
+        own = rule.column == PATIENT and PATIENT not in clinical
+        texts = clinical.index.to_series() if own else clinical[rule.column]
+        hit = texts.map(canonical).isin({canonical(value) for value in rule.values})
         reasons[hit & (reasons == "")] = rule.reason
     # Excluded patients are not looked at any further: their values may be of another kind.
     inside = clinical[reasons == ""]
@@ -139,6 +146,56 @@ def map_clinical(
         exclusions,
         [step("outcome and exclusions", detail, len(clinical), len(kept), "no outcome, no estimate")],
     )
+
+
+def extract_columns(clinical: pd.DataFrame, mapping: Clinical, origin: str) -> pd.DataFrame:
+    """Add the columns that the study cuts out of texts (``clinical.extract``).
+
+    Parameters
+    ----------
+    clinical : DataFrame of str
+        As the source gives it.
+    mapping : Clinical
+        Patterns by new name; each may read a column that stands before it in the study, too.
+    origin : str
+        How errors call the table.
+
+    Returns
+    -------
+    DataFrame of str
+        With the new columns; empty (a missing value) where a pattern does not match.
+
+    Raises
+    ------
+    InputError
+        No such column to read, a new name that the table has already, a pattern that is no regular expression, has not
+        exactly one group or matches no text at all (with texts that it was tried on).
+    """
+    clinical = clinical.copy() if mapping.extract else clinical
+    for name, rule in mapping.extract.items():
+        place = f"{origin}: clinical.extract.{name}"
+        require_column(clinical.columns, rule.column, f"{place}.column")
+        if name in clinical.columns:
+            raise InputError(f"{place}: the table has a column {name!r} already; choose another name")
+        try:
+            pattern = re.compile(rule.pattern)
+        except re.error as error:
+            raise InputError(f"{place}.pattern: {rule.pattern!r} is not a regular expression: {error}") from None
+        if pattern.groups != 1:
+            raise InputError(
+                f"{place}.pattern: {rule.pattern!r} has {pattern.groups} groups; put the value in one pair of "
+                "parentheses, and write others as (?:...)"
+            )
+        texts = clinical[rule.column].astype(str)
+        found = [pattern.search(text) for text in texts]
+        if not any(found):
+            examples = list(dict.fromkeys(text for text in texts if text.strip()))
+            raise InputError(
+                f"{place}.pattern: {rule.pattern!r} matches no text of column {rule.column!r}, such as "
+                f"{'; '.join(repr(text[:120]) for text in examples[:3]) or 'none: the column is empty'}"
+            )
+        clinical[name] = [(match[1] or "").strip() if match else "" for match in found]
+    return clinical
 
 
 def _mapped(mapping: Clinical) -> list[tuple[str, str]]:

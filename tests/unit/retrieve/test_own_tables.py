@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amlprognosis.errors import InputError
-from amlprognosis.retrieve.cells import retrieve_cells
 from amlprognosis.retrieve.read import patients_of
 from amlprognosis.retrieve.tables import read_clinical, read_expression, read_gene_map
 
@@ -101,18 +98,3 @@ def test_gene_map_and_patterns(tmp_path):
     for pattern, words in (("(", "not a regular"), ("X", "no group"), ("(Y)", "matches no sample")):
         with pytest.raises(InputError, match=words):
             patients_of(["X-1"], pattern, "k")
-
-
-def test_cells_need_both_files(tmp_path):
-    folder = tmp_path / "geo/samples/GSM1nnn/GSM1001/suppl"
-    folder.mkdir(parents=True)
-    buffer = io.BytesIO()
-    import gzip
-
-    with gzip.GzipFile(fileobj=buffer, mode="wb") as stream:
-        stream.write(b"Cell\n")
-    (folder / "GSM1001_BM4.anno.txt.gz").write_bytes(buffer.getvalue())
-    with pytest.raises(InputError, match=r"BM4: no GSM\*_BM4.dem.txt.gz .* although GSM1001_BM4.anno.txt.gz is there"):
-        retrieve_cells(str(tmp_path / "geo"), "GSE1", ["BM4"], tmp_path / "out")
-    (folder / "GSM1001_BM4.dem.txt.gz").write_bytes(buffer.getvalue())
-    assert len(retrieve_cells(f"file://{tmp_path}/geo", "GSE1", ["BM4"], tmp_path / "out")) == 2

@@ -136,7 +136,7 @@ def group_files(names: Iterable[str], form: str = "auto") -> list[SampleParts]:
     samples: dict[str, list[CellFile]] = {}
     for file in _told_apart(files):
         samples.setdefault(file.sample, []).append(file)
-    counted = any(file.kind in {"dem", "mtx", "h5", "anno"} for file in files)
+    counted = any(file.kind != "table" for file in files)
     tables = form == "table" or (form == "auto" and not counted)
     groups = []
     for sample in sorted(samples):

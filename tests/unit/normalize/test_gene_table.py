@@ -108,10 +108,11 @@ def test_a_previous_symbol_wins_over_an_alias(tmp_path, other_table):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
+        (lambda text: text[:-20], "the last line is not ended"),
         (lambda text: text.replace("prev_symbol", "previous"), "no column prev_symbol"),
         (lambda text: text.replace("\tGENE5\t", "\tGENE4\t"), "line 6: symbol 'GENE4' is empty or stands twice"),
         (lambda text: text.replace("gene 9\t", "gene 9"), "line 10 has 8 fields, the header 9"),
-        (lambda text: "\n".join(text.split("\n")[:100]), "99 approved genes only"),
+        (lambda text: "\n".join([*text.split("\n")[:100], ""]), "99 approved genes only"),
     ],
 )
 def test_a_damaged_download_is_refused(tmp_path, spoil, message):

@@ -1,65 +1,64 @@
-"""TMM factors and log-CPM against edgeR.
+"""TMM and upper-quartile factors, and log-CPM, against edgeR.
 
-Numbers from edgeR 3.40.2 (R 4.2.2): y <- calcNormFactors(DGEList(x), method = "TMM");
-cpm(y, log = TRUE, prior.count = 2),
-with g <- 1:40; x <- sapply(1:5, function(s) round(((g*37 + s*11) %% 50)^1.5 * c(1,1.4,0.7,2.2,1)[s]
-+ ifelse(g <= 6 & s == 4, 3000, 0) + (g %% 3 == 0)*s)); x[7,] <- 0; x[8,2] <- 0.
+Numbers from edgeR 3.40.2 (R 4.2.2) on x of ``count_data.five_samples``; lib <- colSums(x).
+FACTORS: calcNormFactors(DGEList(x), method = "TMM"), whose reference is the sample of the most typical upper quartile,
+here the third. The mean profile as reference:
+p <- pmax(exp(rowMeans(log(t(t(x)/lib) + 0.5e-6))) - 0.5e-6, 0)*mean(lib); p[rowSums(x) == 0] <- 0;
+f <- calcNormFactors(cbind(x, p), lib.size = c(lib, mean(lib)), refColumn = 6)[1:5]; f/exp(mean(log(f))).
+Upper quartile: calcNormFactors(x, method = "upperquartile").
+Values: cpm(DGEList(x, norm.factors = f), log = TRUE, prior.count = 2).
 """
 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
+import pytest
+from count_data import five_samples
 
-from amlprognosis.normalize.counts import factors_against, log_cpm, tmm_factors
+from amlprognosis.normalize.counts import METHODS
+from amlprognosis.normalize.reference import libraries
+from amlprognosis.normalize.tmm import tmm_factor
 
 LIBRARIES = [5808, 7307, 3591, 29675, 5617]
 FACTORS = [0.986169043626, 0.663442655948, 1.176084505813, 0.841163240177, 1.544992692523]
-LOG_CPM = {
-    0: [15.83173261389, 12.97329803238, 13.88392065016, 17.04856032039, 14.94472326312],
-    6: [7.68903430285] * 5,
-    7: [11.78227067647, 7.68903430285, 14.66648990521, 14.45837453416, 8.32887910672],
-    19: [8.57319697940, 13.57052870282, 14.16984213872, 14.10869095882, 15.09472705927],
+EXPECTED = {
+    "tmm": (
+        [1.160613269821, 1.124531410583, 1.138392442985, 0.625973872221, 1.075208445603],
+        {
+            0: [15.59824654240, 12.24418588427, 13.93230322963, 17.47439547267, 15.46548848692],
+            6: [7.83877903920] * 5,
+            7: [11.57283334217, 7.83877903920, 14.71426391945, 14.88228452327, 8.62364333329],
+            19: [8.55923974739, 12.83057065736, 14.21796342328, 14.53196720068, 15.61570506490],
+        },
+    ),
+    "upper_quartile": (
+        [1.161036911371, 1.195173027702, 1.115926023255, 0.559714493230, 1.153775284340],
+        {
+            0: [15.59787563743, 12.16238452526, 13.96115477103, 17.63563936045, 15.36445893754],
+            6: [7.87513388201] * 5,
+            7: [11.57509595810, 7.87513388201, 14.74306867879, 15.04277076903, 8.60364622099],
+            19: [8.58120239670, 12.74673114762, 14.24679488083, 14.69220372874, 15.51460302936],
+        },
+    ),
 }
 
 
-def matrix() -> pd.DataFrame:
-    gene = np.arange(1, 41)
-    rows = [
-        np.round(
-            ((gene * 37 + s * 11) % 50) ** 1.5 * scale
-            + np.where((gene <= 6) & (s == 4), 3000, 0)
-            + np.where(gene % 3 == 0, s, 0)
-        )
-        for s, scale in zip(range(1, 6), [1, 1.4, 0.7, 2.2, 1], strict=True)
-    ]
-    counts = np.array(rows)
-    counts[:, 6] = 0
-    counts[1, 7] = 0
-    return pd.DataFrame(counts, index=list("abcde"), columns=[f"g{i}" for i in gene])
-
-
 def test_the_input_is_that_of_r():
-    assert matrix().sum(axis=1).tolist() == LIBRARIES
+    assert five_samples().sum(axis=1).tolist() == LIBRARIES
 
 
-def test_factors_are_those_of_edger():
-    factors, _ = tmm_factors(matrix())
-    np.testing.assert_allclose(factors, FACTORS, rtol=1e-10)
+def test_tmm_against_one_sample_is_that_of_edger():
+    counts, library = five_samples().to_numpy(), np.array(LIBRARIES, dtype=float)
+    raw = np.array([tmm_factor(row, counts[2], size, library[2]) for row, size in zip(counts, library, strict=True)])
+    np.testing.assert_allclose(raw / np.exp(np.log(raw).mean()), FACTORS, rtol=1e-10)
 
 
-def test_log_cpm_is_that_of_edger():
-    counts = matrix()
-    factors, reference = tmm_factors(counts)
-    values = log_cpm(counts, counts.sum(axis=1).to_numpy() * factors.to_numpy(), reference).to_numpy()
-    for gene, expected in LOG_CPM.items():
-        np.testing.assert_allclose(values[:, gene], expected, rtol=1e-10)
-
-
-def test_a_single_sample_against_the_frozen_reference_gets_the_cohort_s_factor():
-    counts = matrix()
-    factors, reference = tmm_factors(counts)
-    for name in counts.index:
-        one = counts.loc[[name]]
-        alone = factors_against(one, one.sum(axis=1).to_numpy(), reference)
-        np.testing.assert_allclose(alone[name], factors[name], rtol=1e-12)
+@pytest.mark.parametrize("method", ["tmm", "upper_quartile"])
+def test_factors_and_values_are_those_of_edger(method):
+    counts = five_samples()
+    factors, values = EXPECTED[method]
+    reference = METHODS[method][1](counts, libraries(counts))
+    np.testing.assert_allclose(reference.factors(counts, libraries(counts)), factors, rtol=1e-9)
+    found = reference.normalize(counts).to_numpy()
+    for gene, expected in values.items():
+        np.testing.assert_allclose(found[:, gene], expected, rtol=1e-9)

@@ -39,9 +39,9 @@ class RawCohort:
     ----------
     expression : DataFrame of shape (n_samples, n_ids)
         Values as the source gives them; index = sample id, columns = gene or probe ids.
-    scale : {"auto", "counts", "log2", "linear", "log2_ratio"}
+    scale : {"auto", "counts", "tpm", "log2", "linear", "log2_ratio"}
         What the numbers are.
-    gene_ids : {"symbol", "ensembl", "probe"}
+    gene_ids : {"symbol", "ensembl", "entrez", "refseq", "probe"}
         What the columns of ``expression`` are.
     clinical : DataFrame of str of shape (n_rows, n_columns)
         Texts as the source gives them; index = sample id (or patient id where the source has no samples).

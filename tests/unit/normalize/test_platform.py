@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy.stats import norm, rankdata
 
 from amlprognosis.errors import InputError
-from amlprognosis.normalize.counts import TmmReference
 from amlprognosis.normalize.platform import (
     ADAPTATIONS,
     adapt,
@@ -19,6 +18,9 @@ from amlprognosis.normalize.platform import (
     read_platform,
     write_platform,
 )
+from amlprognosis.normalize.tmm import TmmReference
+from amlprognosis.normalize.upper_quartile import UpperQuartileReference
+from amlprognosis.normalize.vst import VstReference
 
 SINGLE_SAMPLE = ("none", "within_sample_ranks", "reference_quantiles")
 GENES = 200
@@ -36,6 +38,7 @@ def cohort(n: int, seed: int, genes: int = GENES) -> pd.DataFrame:
 
 TRAINING = cohort(60, 1)
 REFERENCE = learn_platform(TRAINING)
+PROFILE = pd.Series([3.0, 0.1, 1e7], index=pd.Index(["A", "B", "C"], dtype=object))
 
 
 def test_ranks_as_told_by_the_formula():
@@ -163,10 +166,17 @@ def test_genes_that_training_does_not_have_play_no_part():
         pd.testing.assert_frame_equal(found[new.columns], adapt(new, REFERENCE, method))
 
 
-def test_a_reference_is_written_and_read_exactly(tmp_path):
-    counts = pd.Series([3.0, 0.0, 1e7], index=pd.Index(["A", "B", "C"], dtype=object))
-    tmm = TmmReference(counts, library_size=1e7 + 3, log_mean_factor=0.1 / 3, mean_library=2e7 / 3)
-    reference = learn_platform(TRAINING, "counts", tmm)
+@pytest.mark.parametrize(
+    "counts",
+    [
+        TmmReference(profile=PROFILE, library_size=1e7 + 3, log_mean_factor=0.1 / 3, mean_library=2e7 / 3),
+        UpperQuartileReference(profile=PROFILE, log_mean_factor=0.1 / 3, mean_library=2e7 / 3),
+        VstReference(profile=PROFILE, asymptote=0.1 / 3, extra=1 / 7),
+    ],
+    ids=lambda counts: counts.method,
+)
+def test_a_reference_is_written_and_read_exactly(tmp_path, counts):
+    reference = learn_platform(TRAINING, "counts", counts)
     for name in ("a.json.gz", "b.json.gz"):
         write_platform(reference, tmp_path / name)
     assert (tmp_path / "a.json.gz").read_bytes() == (tmp_path / "b.json.gz").read_bytes()
@@ -174,8 +184,9 @@ def test_a_reference_is_written_and_read_exactly(tmp_path):
     assert (again.genes, again.kind) == (reference.genes, "counts")
     for name in ("centre", "scale", "score_centre", "score_scale", "quantiles"):
         np.testing.assert_array_equal(getattr(again, name), getattr(reference, name))
-    pd.testing.assert_series_equal(again.tmm.counts, counts)
-    assert again.tmm.numbers() == tmm.numbers()
+    assert type(again.counts) is type(counts)
+    pd.testing.assert_series_equal(again.counts.profile, PROFILE)
+    assert again.counts.numbers() == counts.numbers()
     for method in ADAPTATIONS:
         pd.testing.assert_frame_equal(adapt(TRAINING, again, method), adapt(TRAINING, reference, method))
 
@@ -189,8 +200,12 @@ def test_a_file_that_is_no_reference(tmp_path):
         read_platform(path)
     write_platform(REFERENCE, path)
     content = json.loads(gzip.decompress(path.read_bytes()))
-    path.write_bytes(gzip.compress(json.dumps({**content, "format_version": 9}).encode()))
-    with pytest.raises(InputError, match="format version 9 is not known"):
+    for version in (1, 9):
+        path.write_bytes(gzip.compress(json.dumps({**content, "format_version": version}).encode()))
+        with pytest.raises(InputError, match=rf"format version {version} is not known .*freeze the model anew"):
+            read_platform(path)
+    path.write_bytes(gzip.compress(json.dumps({**content, "counts": {"method": "rle", "genes": []}}).encode()))
+    with pytest.raises(InputError, match=r"damaged .*rle"):
         read_platform(path)
     del content["centre"]
     path.write_bytes(gzip.compress(json.dumps(content).encode()))

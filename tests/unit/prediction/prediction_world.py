@@ -66,7 +66,7 @@ def raw_cohort(n: int, seed: int) -> RawCohort:
     )
 
 
-def make_study(run: list[str]) -> Study:
+def make_study(run: list[str], counts: str = "tmm") -> Study:
     columns = {
         "os_time": {"column": "time", "unit": "days"},
         "os_event": {"column": "event"},
@@ -86,7 +86,7 @@ def make_study(run: list[str]) -> Study:
             "study": "new_patients",
             "title": "t",
             "cohorts": {
-                "T": {"role": "training", **cohort},
+                "T": {"role": "training", "normalization": {"counts": counts}, **cohort},
                 "V": {"role": "validation", "adaptation": ADAPTATIONS, **cohort},
             },
             "features": {"mutations": MUTATED},
@@ -124,9 +124,9 @@ class World:
         return found.squeeze()
 
 
-def make_world(folder: Path) -> World:
+def make_world(folder: Path, models: list[str] = MODELS, counts: str = "tmm") -> World:
     """Freeze the models of the study below ``folder``, and score its validation cohort as the workflow does."""
-    study = make_study(MODELS)
+    study = make_study(models, counts)
     training = assemble_cohort(study, "T", raw_cohort(150, 1))
     raw = raw_cohort(24, 2)
     cohort = assemble_cohort(study, "V", raw, reference=frozen_reference(training))
@@ -134,11 +134,11 @@ def make_world(folder: Path) -> World:
     write_platform(training_platform(design, training), folder / "platform.json.gz")
     features, outcome = design.drop(columns=OUTCOME), design[OUTCOME]
     make = model_factory(study, GENES[:40])
-    for name in MODELS:
+    for name in models:
         target = folder / "models" / model_slug(name)
         freeze(study, name, make, features, outcome, target, platform=folder / "platform.json.gz")
     own, _ = validation_features(study, "V", cohort, list(features.columns))
     own = own.drop(columns=OUTCOME)
-    folders = [folder / "models" / model_slug(name) for name in MODELS]
+    folders = [folder / "models" / model_slug(name) for name in models]
     predictions, notes = apply_models(study, "V", own, folders)
     return World(study, raw, training, cohort, folder, own, predictions, notes)

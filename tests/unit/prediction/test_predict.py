@@ -76,6 +76,14 @@ def test_one_patient_is_that_patients_row_of_the_validation(world, tmp_path, ada
         assert_same(row, world.row(row["model"], PATIENT, adaptation))
 
 
+@pytest.mark.parametrize("adaptation", SINGLE_SAMPLE)
+def test_counts_of_one_patient_by_every_method(counted, tmp_path, adaptation):
+    path = expression_file(counted, tmp_path, "counts")
+    words = ["--model", counted.model("gene_index"), "--expression", path, "--scale", "counts"]
+    table = run(tmp_path, *words, "--adaptation", adaptation)
+    assert_same(table.iloc[0], counted.row("gene_index", PATIENT, adaptation))
+
+
 def test_models_without_expression_need_none(world, tmp_path):
     table = run(
         tmp_path,

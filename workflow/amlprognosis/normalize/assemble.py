@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +11,17 @@ import pandas as pd
 
 from amlprognosis.cohort import EXCLUSION_COLUMNS, RawCohort, check_outcome, shown, step, validate_cohort
 from amlprognosis.errors import InputError
-from amlprognosis.normalize.arrays import probe_symbols, probes_to_genes, quantile_normalize, to_log2
+from amlprognosis.normalize.arrays import quantile_normalize
 from amlprognosis.normalize.clinical import join_patients, map_clinical
-from amlprognosis.normalize.counts import TmmReference, normalize_counts
-from amlprognosis.normalize.duplicates import COPIED, copied_profiles
+from amlprognosis.normalize.counts import normalize_counts, reference_content, reference_from
+from amlprognosis.normalize.duplicates import COPIED, COPIES_RECORD, copied_profiles, copies_record
 from amlprognosis.normalize.gene_table import ID_KINDS, bare_id, gene_table, symbols_of
 from amlprognosis.normalize.genes import drop_missing, merge_duplicates, rename_genes, rename_steps
+from amlprognosis.normalize.probes import probe_symbols, probes_to_genes
+from amlprognosis.normalize.record import Quantiles, Record, missing_share
+from amlprognosis.normalize.reference import CountsReference
+from amlprognosis.normalize.scale import ScaleEvidence, recognise_processing, sample_quantiles, to_log2
+from amlprognosis.normalize.tpm import check_tpm, normalize_tpm, tpm_or_fpkm
 from amlprognosis.study import Clinical, Cohort, Study
 
 if TYPE_CHECKING:
@@ -26,7 +32,7 @@ _ID_NAMES = {"ensembl": "Ensembl", "entrez": "NCBI Gene", "refseq": "RefSeq"}
 
 
 def assemble_cohort(
-    study: Study, cohort_name: str, raw: RawCohort, *, reference: TmmReference | None = None
+    study: Study, cohort_name: str, raw: RawCohort, *, reference: CountsReference | None = None
 ) -> AnnData:
     """Map, join, normalise, name and check a cohort.
 
@@ -38,10 +44,9 @@ def assemble_cohort(
         One of its cohorts.
     raw : RawCohort
         As :func:`amlprognosis.retrieve.read.read_source` gives it.
-    reference : TmmReference, optional
-        Frozen TMM reference (see :func:`frozen_reference`) of the training cohort, for counts of another cohort or of
-        one new
-        patient. Without it a cohort has its own.
+    reference : CountsReference, optional
+        Frozen reference (see :func:`frozen_reference`) of the training cohort, for counts of another cohort or of one
+        new patient, whatever method their own settings name. Without it a cohort has its own.
 
     Returns
     -------
@@ -83,6 +88,7 @@ def assemble_cohort(
     )
     result = _Normalized(settings, raw, origin, training, reference, study).run(matrix)
     copies = copied_profiles(result.matrix)
+    record = copies_record(copies, obs) if copies else ""
     if copies:
         # A patient under two names would stand on both sides of a fold, and shape what others are normalised by.
         matrix, obs = matrix.drop(index=list(copies)), obs.drop(index=list(copies))
@@ -92,6 +98,8 @@ def assemble_cohort(
     adata = _anndata(obs, result, raw, study)
     exclusions = pd.DataFrame([*raw.exclusions, *left_out, *excluded], columns=list(EXCLUSION_COLUMNS), dtype=object)
     adata.uns["exclusions"] = exclusions.sort_values(list(EXCLUSION_COLUMNS), kind="stable").reset_index(drop=True)
+    if record:
+        adata.uns[COPIES_RECORD] = record
     adata.uns["provenance"] = json.dumps(raw.provenance, sort_keys=True)
     adata.uns["preprocessing"] = json.dumps([*raw.steps, joined, *outcome_steps, *result.steps], sort_keys=True)
     if training:
@@ -105,14 +113,21 @@ def _copies_step(copies: dict[str, str], left: int) -> dict[str, Any]:
     return step("duplicated patients", named, left + len(copies), left, COPIED)
 
 
-def frozen_reference(adata: AnnData) -> TmmReference | None:
-    """TMM reference of a cohort of counts, or None for other cohorts."""
-    if "tmm" not in adata.uns:
+def frozen_reference(adata: AnnData) -> CountsReference | None:
+    """Frozen reference of a cohort of counts, or None for other cohorts.
+
+    Raises
+    ------
+    InputError
+        A cohort of counts that an older release made.
+    """
+    if "counts" not in adata.layers:
         return None
-    numbers = json.loads(adata.uns["tmm"])
-    table = pd.DataFrame(adata.uns["tmm_reference"])
-    counts = pd.Series(table["count"].to_numpy(dtype=float), index=pd.Index(table["gene"].astype(str)))
-    return TmmReference(counts=counts, **numbers)
+    if "counts_reference" not in adata.uns:
+        raise InputError(
+            "a cohort of counts without its frozen reference: an older release made it; delete its file and run again"
+        )
+    return reference_from(json.loads(adata.uns["counts_reference"]))
 
 
 def _mapping(settings: Cohort) -> Clinical:
@@ -136,7 +151,7 @@ class _Normalized:
         raw: RawCohort,
         origin: str,
         training: bool,
-        reference: TmmReference | None,
+        reference: CountsReference | None,
         study: Study,
     ) -> None:
         self.rules = settings.normalization
@@ -145,39 +160,102 @@ class _Normalized:
         self.counts: pd.DataFrame | None = None
         self.ensembl = pd.Series(dtype=object)
         self.matrix = pd.DataFrame()
+        self.record = Record()
 
     def run(self, matrix: pd.DataFrame) -> _Normalized:
         """Normalise a matrix of patients x ids."""
+        self.record.missing_share = missing_share(matrix)
         if self.raw.scale == "counts":
-            matrix = self._counts(self._genes(matrix))
+            matrix, unit = self._counts(self._genes(matrix))
+        elif self.raw.scale == "tpm":
+            matrix, unit = self._tpm(matrix), "log2(x + 1)"
         else:
-            matrix, scale, steps = to_log2(matrix, self.raw.scale, self.origin)
-            self.steps += steps
-            matrix = self._quantile(matrix, scale)
-            matrix = self._probes(matrix) if self.raw.gene_ids == "probe" else self._genes(matrix)
+            matrix, unit = self._intensities(matrix)
         if self.training:
             matrix, steps = drop_missing(matrix, self.rules.max_missing_share)
             self.steps += steps
         self.matrix = matrix
+        self.record.after = Quantiles.of(matrix, unit)
         return self
 
-    def _counts(self, counts: pd.DataFrame) -> pd.DataFrame:
-        matrix, self.reference, steps = normalize_counts(
+    def _counts(self, counts: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+        given = self.reference
+        found = normalize_counts(
             counts,
+            method=self.rules.counts,
             min_count=self.rules.min_count,
             min_samples_share=self.rules.min_samples_share,
             filter_genes=self.training,
-            reference=self.reference,
+            reference=given,
+            origin=self.origin,
+        )
+        self.reference = found.reference
+        self.steps += found.steps
+        self.counts = counts[found.matrix.columns]
+        self.record.scale = ScaleEvidence(
+            "counts",
+            "counts",
+            "as the study says",
+            processing="estimated counts" if found.estimated else "",
+            processing_evidence=found.estimated,
+        )
+        self.record.before = Quantiles.of(np.log2(counts + 1), "log2(count + 1)")
+        self.record.counts = {
+            "method": found.reference.method,
+            "reference": "training" if given else "own",
+            "library_size": found.library,
+            "detected_genes": (counts.to_numpy() > 0).sum(axis=1),
+            "factors": found.factors,
+        }
+        return found.matrix, found.reference.unit
+
+    def _tpm(self, matrix: pd.DataFrame) -> pd.DataFrame:
+        check_tpm(matrix, self.origin)
+        kind, evidence = tpm_or_fpkm(matrix)
+        self.steps.append(step("scale", f"tpm (as the study says): {evidence}"))
+        self.record.scale = ScaleEvidence(
+            "tpm", "tpm", "as the study says", processing=kind, processing_evidence=evidence
+        )
+        matrix = self._genes(matrix)
+        self.record.before = Quantiles.of(np.log2(matrix + 1), "log2(x + 1)")
+        matrix, steps = normalize_tpm(
+            matrix,
+            min_count=self.rules.min_count,
+            min_samples_share=self.rules.min_samples_share,
+            filter_genes=self.training,
             origin=self.origin,
         )
         self.steps += steps
-        self.counts = counts[matrix.columns]
         return matrix
 
-    def _quantile(self, matrix: pd.DataFrame, scale: str) -> pd.DataFrame:
-        if not self.raw.array or not self.rules.quantile or scale == "log2_ratio":
-            reasons = {False: "values per gene, not per probe", True: "switched off in the study"}
-            why = "log2 ratios to a common reference" if scale == "log2_ratio" else reasons[self.raw.array]
+    def _intensities(self, matrix: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+        """Arrays, and tables on a log2 or linear scale."""
+        matrix, scale, steps = to_log2(matrix, self.raw.scale, self.origin, array=self.raw.array)
+        self.steps += steps
+        quantiles = sample_quantiles(matrix.to_numpy(dtype=float))
+        if self.raw.array:
+            kind, evidence = recognise_processing(matrix.to_numpy(dtype=float), quantiles, scale.verdict)
+            scale = replace(scale, processing=kind, processing_evidence=evidence)
+            self.steps += [step("earlier processing", f"{kind}: {evidence}")] if kind else []
+        self.record.scale = scale
+        unit = "log2 ratios" if scale.verdict == "log2_ratio" else "log2 values"
+        things = "probes" if self.raw.gene_ids == "probe" else "genes"
+        self.record.before = Quantiles.known(quantiles, matrix.shape[1], unit, things)
+        matrix = self._quantile(matrix, scale, quantiles)
+        return self._probes(matrix) if self.raw.gene_ids == "probe" else self._genes(matrix), unit
+
+    def _quantile(self, matrix: pd.DataFrame, scale: ScaleEvidence, quantiles: np.ndarray) -> pd.DataFrame:
+        why = ""
+        if scale.verdict == "log2_ratio":
+            low, high = np.nanmin(quantiles[:, 50]), np.nanmax(quantiles[:, 50])
+            why = f"log2 ratios to a common reference; medians of the samples {low:.2g} to {high:.2g}, left as they are"
+        elif not self.raw.array:
+            why = "values per gene, not per probe"
+        elif not self.rules.quantile:
+            why = "switched off in the study"
+        elif scale.processing == "quantile-normalised":
+            why = f"{scale.processing_evidence}, so that it would change nothing"
+        if why:
             self.steps.append(step("quantile normalisation", f"not applied: {why}"))
             return matrix
         matrix, target = quantile_normalize(matrix)
@@ -199,7 +277,7 @@ class _Normalized:
             )
         )
         self.steps += rename_steps(len(named), len(set(new)), report)
-        matrix, _, steps = probes_to_genes(matrix, symbols, self.rules.probe_rule, self.origin)
+        matrix, _, steps = probes_to_genes(matrix, symbols, self.rules.probe_rule, self.origin, self.raw.gene_map)
         self.steps += steps
         return matrix
 
@@ -282,11 +360,8 @@ def _anndata(obs: pd.DataFrame, result: _Normalized, raw: RawCohort, study: Stud
     if result.counts is not None:
         adata.layers["counts"] = result.counts.to_numpy(dtype=np.float32)
         assert result.reference is not None
-        frozen = result.reference.counts
-        adata.uns["tmm"] = json.dumps(result.reference.numbers(), sort_keys=True)
-        adata.uns["tmm_reference"] = pd.DataFrame(
-            {"gene": frozen.index.to_numpy(dtype=object), "count": frozen.to_numpy(dtype=float)}
-        )
+        adata.uns["counts_reference"] = json.dumps(reference_content(result.reference), sort_keys=True)
+    adata.uns["quality"] = result.record.text(obs.index)
     if raw.mutations is not None:
         adata.obsm["mutations"], report = _mutations(raw, obs.index, list(study.features.mutations))
         result.steps += report

@@ -1,54 +1,77 @@
-"""RNA-seq counts: low-expression filter, TMM and log2 counts per million, with a frozen reference."""
+"""RNA-seq counts: checks, low-expression filter, and a method of normalisation with its frozen reference."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from amlprognosis.cohort import shown, step
 from amlprognosis.errors import InputError
+from amlprognosis.normalize.reference import CountsReference, libraries
+from amlprognosis.normalize.tmm import TmmReference, learn_tmm
+from amlprognosis.normalize.upper_quartile import UpperQuartileReference, learn_upper_quartile
+from amlprognosis.normalize.vst import VstReference, learn_vst
 
-PRIOR_COUNT = 2.0
-LOG_RATIO_TRIM = 0.3
-SUM_TRIM = 0.05
+Learner = Callable[[pd.DataFrame, np.ndarray], CountsReference]
+# By the names of normalization.counts in a study.
+METHODS: dict[str, tuple[type[CountsReference], Learner]] = {
+    "tmm": (TmmReference, learn_tmm),
+    "upper_quartile": (UpperQuartileReference, learn_upper_quartile),
+    "vst": (VstReference, learn_vst),
+}
+
+
+def reference_content(reference: CountsReference) -> dict[str, Any]:
+    """A frozen reference as plain values, for JSON."""
+    profile = reference.profile
+    genes = [str(gene) for gene in profile.index]
+    return {"method": reference.method, "genes": genes, "profile": profile.tolist(), **reference.numbers()}
+
+
+def reference_from(content: Mapping[str, Any]) -> CountsReference:
+    """The frozen reference that :func:`reference_content` made plain.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        The content is none.
+    """
+    numbers = dict(content)
+    kind, _ = METHODS[numbers.pop("method")]
+    genes = pd.Index(numbers.pop("genes"), dtype=object)
+    return kind(profile=pd.Series(numbers.pop("profile"), index=genes, dtype=float), **numbers)
 
 
 @dataclass(frozen=True)
-class TmmReference:
-    """What a single new sample needs to be normalised as its cohort was.
+class NormalizedCounts:
+    """A cohort of counts on a log2 scale.
 
     Attributes
     ----------
-    counts : Series of float
-        Counts of the reference sample by gene.
-    library_size : float
-        Its library size (all genes).
-    log_mean_factor : float
-        Mean log factor of the cohort, by which edgeR centres the factors.
-    mean_library : float
-        Mean effective library size of the cohort, which scales the prior count.
-    prior_count : float
-        Average count added before the logarithm.
+    matrix : DataFrame of float64 (n_samples, n_kept_genes)
+        log2 values.
+    reference : CountsReference
+        The one that was given, or the cohort's own.
+    library : ndarray (n_samples,)
+        Sums of the counts of all genes.
+    factors : ndarray (n_samples,)
+        Of the method (see :class:`~amlprognosis.normalize.reference.CountsReference`).
+    estimated : str
+        What is said of counts with fractions, or "".
+    steps : list of dict
+        What was done.
     """
 
-    counts: pd.Series
-    library_size: float
-    log_mean_factor: float
-    mean_library: float
-    prior_count: float = PRIOR_COUNT
-
-    def numbers(self) -> dict[str, float]:
-        """The scalar part, for JSON."""
-        return {
-            "library_size": self.library_size,
-            "log_mean_factor": self.log_mean_factor,
-            "mean_library": self.mean_library,
-            "prior_count": self.prior_count,
-        }
+    matrix: pd.DataFrame
+    reference: CountsReference
+    library: np.ndarray
+    factors: np.ndarray
+    estimated: str
+    steps: list[dict[str, Any]]
 
 
 def check_counts(counts: pd.DataFrame, origin: str) -> None:
@@ -87,145 +110,39 @@ def expressed_genes(counts: pd.DataFrame, min_count: float, min_share: float) ->
     return (counts.to_numpy() >= max(min_count, np.nextafter(0, 1))).sum(axis=0) >= needed
 
 
-def tmm_factor(counts: np.ndarray, reference: np.ndarray, library: float, reference_library: float) -> float:
-    """Uncentred TMM factor of a sample against a reference sample.
-
-    Parameters
-    ----------
-    counts, reference : ndarray of shape (n_genes,)
-        Counts.
-    library, reference_library : float
-        Library sizes.
-
-    References
-    ----------
-    Robinson MD, Oshlack A. Genome Biol 2010;11:R25, doi:10.1186/gb-2010-11-3-r25; trimming, weights and ties as in
-    edgeR.
-    """
-    both = (counts > 0) & (reference > 0)
-    observed, expected = counts[both], reference[both]
-    if observed.size == 0:
-        return 1.0
-    ratio = np.log2((observed / library) / (expected / reference_library))
-    level = (np.log2(observed / library) + np.log2(expected / reference_library)) / 2
-    variance = (library - observed) / library / observed + (reference_library - expected) / reference_library / expected
-    if np.abs(ratio).max() < 1e-6:
-        return 1.0
-    n = ratio.size
-    low_ratio, low_level = np.floor(n * LOG_RATIO_TRIM) + 1, np.floor(n * SUM_TRIM) + 1
-    ratio_rank, level_rank = rankdata(ratio), rankdata(level)
-    keep = (ratio_rank >= low_ratio) & (ratio_rank <= n + 1 - low_ratio)
-    keep &= (level_rank >= low_level) & (level_rank <= n + 1 - low_level)
-    weights = 1 / variance[keep]
-    if not keep.any() or not np.isfinite(weights).all() or weights.sum() == 0:
-        return 1.0
-    return float(2.0 ** (np.sum(ratio[keep] * weights) / weights.sum()))
-
-
-def reference_sample(counts: np.ndarray, library: np.ndarray) -> int:
-    """Position of the sample whose upper quartile is nearest to the mean of the upper quartiles, as in edgeR."""
-    quartile = np.quantile(counts, 0.75, axis=1) / library
-    if np.median(quartile) < 1e-20:
-        return int(np.argmax(np.sqrt(counts).sum(axis=1)))
-    return int(np.argmin(np.abs(quartile - quartile.mean())))
-
-
-def tmm_factors(counts: pd.DataFrame, library: np.ndarray | None = None) -> tuple[pd.Series, TmmReference]:
-    """TMM normalisation factors of a cohort.
-
-    Parameters
-    ----------
-    counts : DataFrame of shape (n_samples, n_genes)
-        Counts.
-    library : ndarray of shape (n_samples,), optional
-        Library sizes; the row sums by default.
-
-    Returns
-    -------
-    factors : Series
-        Factors whose product is 1.
-    reference : TmmReference
-        What a new sample needs.
-    """
-    values = counts.to_numpy(dtype=float)
-    library = values.sum(axis=1) if library is None else np.asarray(library, dtype=float)
-    used = values[:, (values > 0).any(axis=0)]
-    chosen = reference_sample(used, library)
-    raw = np.array(
-        [tmm_factor(row, used[chosen], size, library[chosen]) for row, size in zip(used, library, strict=True)]
-    )
-    log_mean = float(np.log(raw).mean())
-    factors = raw / np.exp(log_mean)
-    reference = TmmReference(
-        counts=pd.Series(values[chosen], index=counts.columns),
-        library_size=float(library[chosen]),
-        log_mean_factor=log_mean,
-        mean_library=float((library * factors).mean()),
-    )
-    return pd.Series(factors, index=counts.index), reference
-
-
-def factors_against(counts: pd.DataFrame, library: np.ndarray, reference: TmmReference) -> pd.Series:
-    """TMM factors of new samples against a frozen reference, each sample by itself."""
-    genes = reference.counts.index.intersection(counts.columns, sort=False)
-    if len(genes) == 0:
-        raise InputError("no gene is shared with the frozen TMM reference")
-    expected = reference.counts[genes].to_numpy(dtype=float)
-    rows = counts[genes].to_numpy(dtype=float)
-    raw = [tmm_factor(row, expected, size, reference.library_size) for row, size in zip(rows, library, strict=True)]
-    return pd.Series(np.asarray(raw) / np.exp(reference.log_mean_factor), index=counts.index)
-
-
-def log_cpm(counts: pd.DataFrame, effective_library: np.ndarray, reference: TmmReference) -> pd.DataFrame:
-    """log2 counts per million with a prior count in proportion to the library, as edgeR's ``cpm(log=TRUE)``.
-
-    Parameters
-    ----------
-    counts : DataFrame of shape (n_samples, n_genes)
-        Counts.
-    effective_library : ndarray of shape (n_samples,)
-        Library size times TMM factor.
-    reference : TmmReference
-        Gives the mean library and the prior.
-    """
-    library = np.asarray(effective_library, dtype=float)[:, None]
-    prior = reference.prior_count * library / reference.mean_library
-    values = np.log2((counts.to_numpy(dtype=float) + prior) / (library + 2 * prior) * 1e6)
-    return pd.DataFrame(values, index=counts.index, columns=counts.columns)
-
-
 def normalize_counts(
     counts: pd.DataFrame,
     *,
+    method: str,
     min_count: float,
     min_samples_share: float,
     filter_genes: bool,
-    reference: TmmReference | None = None,
+    reference: CountsReference | None = None,
     origin: str = "counts",
-) -> tuple[pd.DataFrame, TmmReference, list[dict[str, Any]]]:
-    """From counts to log2-CPM.
+) -> NormalizedCounts:
+    """From counts to log2 values.
 
     Parameters
     ----------
     counts : DataFrame of shape (n_samples, n_genes)
-        Counts, one column per gene.
+        Counts, one column per gene. Estimated counts with fractions (RSEM, salmon) are counts, too.
+    method : {"tmm", "upper_quartile", "vst"}
+        Used where there is no reference, which has its own.
     min_count, min_samples_share : float
         The low-expression filter.
     filter_genes : bool
         True for the training cohort only: a validation cohort keeps every measured gene, so that its values never
-        decide
-        which genes a model sees.
-    reference : TmmReference, optional
-        Frozen reference of the training cohort; without it the cohort has its own.
+        decide which genes a model sees.
+    reference : CountsReference, optional
+        Frozen reference of the training cohort; without it the cohort has its own, learned from its expressed genes.
 
-    Returns
-    -------
-    expression : DataFrame of float64
-    reference : TmmReference
-    steps : list of dict
+    Raises
+    ------
+    InputError
+        As :func:`check_counts`; no expressed gene; a cohort or sample that the method cannot do.
     """
     check_counts(counts, origin)
-    library = counts.to_numpy(dtype=float).sum(axis=1)
+    library = libraries(counts)
     expressed = expressed_genes(counts, min_count, min_samples_share)
     if not expressed.any():
         raise InputError(
@@ -233,38 +150,39 @@ def normalize_counts(
             "normalization.min_count, or check scale"
         )
     rule = f"at least {min_count:g} counts in at least {min_samples_share:.0%} of the samples"
-    steps = []
-    if filter_genes:
-        steps.append(step("low-expression filter", rule, counts.shape[1], int(expressed.sum()), "hardly expressed"))
-    else:
-        steps.append(
-            step(
-                "low-expression filter",
-                f"not applied to a validation cohort ({int(expressed.sum())} genes would pass: {rule})",
-                counts.shape[1],
-                counts.shape[1],
-            )
-        )
+    estimated = _fractions(counts)
+    steps = [step("estimated counts", estimated)] if estimated else []
+    steps.append(filter_step(rule, counts.shape[1], int(expressed.sum()), filter_genes))
     kept = counts.loc[:, expressed] if filter_genes else counts
-    if reference is None:
-        # Factors rest on expressed genes in every cohort; which genes stay is another matter.
-        factors, reference = tmm_factors(counts.loc[:, expressed], library)
-        against = f"reference sample {_label(counts, reference)}"
-    else:
-        factors = factors_against(counts, library, reference)
-        against = "frozen reference of the training cohort"
+    against = "frozen reference of the training cohort" if reference else "reference: mean profile of the cohort"
+    try:
+        if reference is None:
+            # The reference rests on expressed genes in every cohort; which genes stay is another matter.
+            reference = METHODS[method][1](counts.loc[:, expressed], library)
+        factors = reference.factors(counts, library)
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from None
     steps.append(
         step(
-            "TMM and log2-CPM",
-            f"{against}; factors {factors.min():.3f} to {factors.max():.3f}; library sizes "
-            f"{library.min():.3g} to {library.max():.3g}; prior count {reference.prior_count:g}",
+            reference.label,
+            f"{against}, {len(reference.profile)} genes; factors {factors.min():.3f} to {factors.max():.3f}; library "
+            f"sizes {library.min():.3g} to {library.max():.3g}; {reference.told}",
             kept.shape[1],
             kept.shape[1],
         )
     )
-    return log_cpm(kept, library * factors.to_numpy(), reference), reference, steps
+    return NormalizedCounts(reference.values(kept, library, factors), reference, library, factors, estimated, steps)
 
 
-def _label(counts: pd.DataFrame, reference: TmmReference) -> str:
-    same = (counts[reference.counts.index].to_numpy() == reference.counts.to_numpy()).all(axis=1)
-    return str(counts.index[int(np.argmax(same))])
+def filter_step(rule: str, genes: int, passing: int, filtered: bool) -> dict[str, Any]:
+    """Step of the low-expression filter, which a validation cohort does not have."""
+    if filtered:
+        return step("low-expression filter", rule, genes, passing, "hardly expressed")
+    detail = f"not applied to a validation cohort ({passing} genes would pass: {rule})"
+    return step("low-expression filter", detail, genes, genes)
+
+
+def _fractions(counts: pd.DataFrame) -> str:
+    values = counts.to_numpy(dtype=float)
+    share = float((values != np.floor(values)).mean())
+    return f"{share:.1%} of the counts are no whole numbers (RSEM, salmon): used as they are" if share else ""

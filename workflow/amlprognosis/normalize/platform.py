@@ -19,7 +19,8 @@ from scipy.stats import rankdata
 from amlprognosis.cohort import preprocessing, shown
 from amlprognosis.errors import InputError
 from amlprognosis.normalize.assemble import frozen_reference
-from amlprognosis.normalize.counts import TmmReference
+from amlprognosis.normalize.counts import reference_content, reference_from
+from amlprognosis.normalize.reference import CountsReference
 from amlprognosis.study.cohorts import Adaptation
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 EXPRESSION = "expression:"
 PLATFORM_FILE = "platform.json.gz"
-PLATFORM_VERSION = 1
+PLATFORM_VERSION = 2
 ADAPTATIONS: tuple[str, ...] = get_args(Adaptation)
 SMALLEST_COHORT = 10
 FEWEST_RANKED = 30
@@ -38,7 +39,7 @@ N_QUANTILES = 1001
 class PlatformReference:
     """What the adaptations need of the training matrix, learned from features alone.
 
-    Summaries over patients, except ``tmm``: the counts of the one training sample that is the TMM reference.
+    Summaries over patients; it holds no patient's values.
 
     Attributes
     ----------
@@ -52,13 +53,13 @@ class PlatformReference:
         Mean over the training patients of their quantile functions, at ``places_of_quantiles``.
     kind : str
         Scale of the training cohort's source: counts, log2, linear or log2_ratio.
-    tmm : TmmReference or None
+    counts : CountsReference or None
         Of a training cohort of counts: normalises the counts of one new sample.
 
     Notes
     -----
-    All numbers but those of ``tmm`` are rounded to six significant digits when they are learned, so that the file says
-    what the workflow used.
+    All numbers but those of ``counts`` are rounded to six significant digits when they are learned, so that the file
+    says what the workflow used.
     """
 
     genes: tuple[str, ...]
@@ -68,7 +69,7 @@ class PlatformReference:
     score_scale: np.ndarray
     quantiles: np.ndarray
     kind: str
-    tmm: TmmReference | None = None
+    counts: CountsReference | None = None
 
     @cached_property
     def columns(self) -> list[str]:
@@ -176,7 +177,9 @@ def _rounded(values: np.ndarray) -> np.ndarray:
     return np.array([float(f"{value:.6g}") for value in values])
 
 
-def learn_platform(features: pd.DataFrame, kind: str = "log2", tmm: TmmReference | None = None) -> PlatformReference:
+def learn_platform(
+    features: pd.DataFrame, kind: str = "log2", counts: CountsReference | None = None
+) -> PlatformReference:
     """Learn the reference of a training matrix.
 
     Parameters
@@ -185,7 +188,7 @@ def learn_platform(features: pd.DataFrame, kind: str = "log2", tmm: TmmReference
         The training matrix; its ``expression:`` columns are used.
     kind : str
         Scale of the cohort's source.
-    tmm : TmmReference, optional
+    counts : CountsReference, optional
         Of a cohort of counts.
 
     Raises
@@ -200,7 +203,7 @@ def learn_platform(features: pd.DataFrame, kind: str = "log2", tmm: TmmReference
     genes = tuple(column.removeprefix(EXPRESSION) for column in columns)
     centre, scale, _ = _moments(values)
     zero, one = np.zeros(len(genes)), np.ones(len(genes))
-    first = PlatformReference(genes, _rounded(centre), _rounded(scale), zero, one, np.zeros(N_QUANTILES), kind, tmm)
+    first = PlatformReference(genes, _rounded(centre), _rounded(scale), zero, one, np.zeros(N_QUANTILES), kind, counts)
     score_centre, score_scale, _ = _moments(first.scores(values))
     grid = first.places_of_quantiles
     total = np.zeros(N_QUANTILES)
@@ -218,8 +221,8 @@ def learn_platform(features: pd.DataFrame, kind: str = "log2", tmm: TmmReference
 
 def training_platform(features: pd.DataFrame, training: AnnData) -> PlatformReference:
     """Reference of a study: its training matrix, and the training cohort's own normalisation."""
-    tmm = frozen_reference(training)
-    return learn_platform(features, "counts" if tmm else _source_scale(training), tmm)
+    counts = frozen_reference(training)
+    return learn_platform(features, "counts" if counts else _source_scale(training), counts)
 
 
 def _source_scale(training: AnnData) -> str:
@@ -236,12 +239,8 @@ def write_platform(reference: PlatformReference, path: str | Path) -> None:
         "kind": reference.kind,
         **{name: _numbers(getattr(reference, name)) for name in _ARRAYS},
     }
-    if reference.tmm is not None:
-        content["tmm"] = {
-            **reference.tmm.numbers(),
-            "genes": [str(gene) for gene in reference.tmm.counts.index],
-            "counts": _numbers(reference.tmm.counts.to_numpy(dtype=float)),
-        }
+    if reference.counts is not None:
+        content["counts"] = reference_content(reference.counts)
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -269,14 +268,13 @@ def read_platform(path: str | Path) -> PlatformReference:
         content = json.loads(gzip.decompress(Path(path).read_bytes()))
         version = content["format_version"]
         if version != PLATFORM_VERSION:
-            raise InputError(f"{path}: format version {version!r} is not known (this release reads {PLATFORM_VERSION})")
+            raise InputError(
+                f"{path}: format version {version!r} is not known (this release reads {PLATFORM_VERSION}); freeze the "
+                "model anew with this release, or use the release that wrote it"
+            )
         arrays = {name: np.array(content[name], dtype=float) for name in _ARRAYS}
-        tmm = content.get("tmm")
-        if tmm is not None:
-            tmm = dict(tmm)
-            genes = pd.Index(tmm.pop("genes"), dtype=object)
-            tmm = TmmReference(counts=pd.Series(tmm.pop("counts"), index=genes, dtype=float), **tmm)
-        return PlatformReference(genes=tuple(content["genes"]), kind=str(content["kind"]), tmm=tmm, **arrays)
+        counts = reference_from(content["counts"]) if "counts" in content else None
+        return PlatformReference(genes=tuple(content["genes"]), kind=str(content["kind"]), counts=counts, **arrays)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error}); restore the model's folder") from None
     except (ValueError, EOFError, KeyError, TypeError) as error:

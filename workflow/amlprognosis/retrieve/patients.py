@@ -10,7 +10,7 @@ import pandas as pd
 
 from amlprognosis.cohort import RISKS, SEXES, shown
 from amlprognosis.errors import InputError
-from amlprognosis.normalize.counts import check_counts, factors_against, log_cpm
+from amlprognosis.normalize.counts import check_counts
 from amlprognosis.normalize.genes import merge_duplicates, rename_genes, rename_steps
 from amlprognosis.normalize.platform import EXPRESSION, PlatformReference
 from amlprognosis.retrieve.files import read_string_table, read_text
@@ -101,8 +101,8 @@ def training_units(matrix: pd.DataFrame, scale: str, platform: PlatformReference
     matrix : DataFrame (n_patients, n_genes)
         Values of the file.
     scale : {"log2", "linear", "counts"}
-        log2: as they are. linear: log2(1 + value). counts: log2 counts per million after TMM against the training
-        cohort's reference sample, each patient by itself.
+        log2: as they are. linear: log2(1 + value), as for TPM. counts: normalised by the training cohort's method and
+        frozen reference, each patient by itself.
     platform : PlatformReference
         Of the model.
     origin : str
@@ -150,22 +150,23 @@ def training_units(matrix: pd.DataFrame, scale: str, platform: PlatformReference
 
 
 def _normalized_counts(matrix: pd.DataFrame, platform: PlatformReference, origin: str) -> pd.DataFrame:
-    if platform.tmm is None:
+    if platform.counts is None:
         raise InputError(
             f"{origin}: the model was trained on {platform.kind} values, not on counts: counts of a new patient cannot "
-            "be brought to its scale; give log2 values"
+            f"be brought to its scale; give {'TPM with --scale linear' if platform.kind == 'tpm' else 'log2 values'}"
         )
     check_counts(matrix, origin)
-    needed = platform.tmm.counts.index
+    needed = platform.counts.profile.index
     shared = len(needed.intersection(matrix.columns))
     if shared < LEAST_SHARE_FOR_COUNTS * len(needed):
         raise InputError(
-            f"{origin}: {shared} of the {len(needed)} genes of the reference sample are in the file: library sizes "
+            f"{origin}: {shared} of the {len(needed)} genes of the reference profile are in the file: library sizes "
             "need the counts of all genes; give the whole table"
         )
-    library = matrix.to_numpy(dtype=float).sum(axis=1)
-    factors = factors_against(matrix, library, platform.tmm)
-    return log_cpm(matrix, library * factors.to_numpy(), platform.tmm)
+    try:
+        return platform.counts.normalize(matrix)
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from None
 
 
 def read_patient_clinical(path: str | Path, wanted: Collection[str]) -> tuple[pd.DataFrame, list[str]]:

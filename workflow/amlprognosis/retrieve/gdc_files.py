@@ -10,16 +10,12 @@ from pathlib import Path
 
 from amlprognosis.cohort import shown
 from amlprognosis.errors import InputError
+from amlprognosis.retrieve.barcodes import FURTHER, NORMAL
+from amlprognosis.retrieve.barcodes import PRIMARY as PRIMARY_CODES
+from amlprognosis.retrieve.barcodes import RECURRENT as RECURRENT_CODES
 from amlprognosis.retrieve.gdc_json import Part, number, part, parts, read_hits, text
 
-# Sample type codes of TCGA and TARGET (https://gdc.cancer.gov/resources-tcga-users/tcga-code-tables/sample-type-codes):
-# primary solid, blood, marrow; recurrent solid, marrow, blood. 10-19 and 99 are normal, 20-29 controls, 50-69 cell
-# lines and xenografts.
-PRIMARY_CODES = ("01", "03", "09")
-RECURRENT_CODES = ("02", "04", "40")
-NORMAL = "normal tissue"
 NO_PATIENT = "cell line, xenograft or control"
-FURTHER = "further sample of a patient"
 CONTROLLED = "controlled access"
 POOLED = "file of several patients"
 PRIMARY, RECURRENT, OTHER = 0, 1, 2
@@ -198,7 +194,11 @@ def barcode_code(barcode: str) -> str | None:
 
 
 def code_rank(code: str) -> tuple[int | None, str]:
-    """Rank of a sample type code, and the reason where it is no tumour of a patient."""
+    """Rank of a sample type code, and the reason where it is no tumour of a patient.
+
+    10 to 19 and 99 are normal, 20 to 29 controls, 50 to 69 cell lines and xenografts
+    (https://gdc.cancer.gov/resources-tcga-users/tcga-code-tables/sample-type-codes).
+    """
     if "10" <= code <= "19" or code == "99":
         return None, NORMAL
     if "20" <= code <= "29" or "50" <= code <= "69":

@@ -68,6 +68,8 @@ SEXES = ("sex_at_birth.demographic", "gender.demographic", "gender")
 SAMPLE_COLUMNS = ("sample", "submitter_id.samples", "sampleID", "Sample_ID")
 # A rounding error above this share of a count (of one, for smaller counts) is no rounding.
 LARGEST_ROUNDING = 0.01
+# Means of aliquots are told by more exact numbers: a fourth of a count is no rare value by chance.
+LARGEST_ROUNDING_OF_MEANS = 1e-4
 MOST_ALIQUOTS = 4
 
 
@@ -325,7 +327,7 @@ def recover_counts(matrix: pd.DataFrame, origin: str) -> tuple[pd.DataFrame, dic
         for aliquots in range(1, MOST_ALIQUOTS + 1):
             several = linear * aliquots
             errors = np.abs(several - np.rint(several)) / np.maximum(several, 1.0)
-            if errors.max(initial=0.0) <= LARGEST_ROUNDING:
+            if errors.max(initial=0.0) <= (LARGEST_ROUNDING if aliquots == 1 else LARGEST_ROUNDING_OF_MEANS):
                 break
         else:
             worst = int(np.argmax(np.abs(linear - np.rint(linear)) / np.maximum(linear, 1.0)))

@@ -21,8 +21,9 @@ from pathlib import Path
 import requests
 
 from amlprognosis.errors import InputError
+from amlprognosis.retrieve.digests import Digests
 from amlprognosis.retrieve.files import check_content, looks_like_html
-from amlprognosis.retrieve.records import Wanted, checksum_fault, file_digest, write_text_whole
+from amlprognosis.retrieve.records import Wanted, checksum_fault, write_text_whole
 from amlprognosis.retrieve.web import Damaged, Passing, ask, persist, pieces
 from amlprognosis.study.sources import Retrieval
 
@@ -141,8 +142,8 @@ def _attempt(
             total = _total(response, state, offset, validators, part)
         else:
             offset, total = 0, _length(response)
-        _receive(wanted, part, response, offset, total, validators, settings, stop)
-    return _checked(wanted, part, validators)
+        found = _receive(wanted, part, response, offset, total, validators, settings, stop)
+    return _checked(wanted, part, found, validators)
 
 
 def _total(
@@ -177,8 +178,8 @@ def _receive(
     validators: Validators,
     settings: Retrieval,
     stop: threading.Event,
-) -> None:
-    """Write the body from ``offset`` on."""
+) -> dict[str, str]:
+    """Write the body from ``offset`` on; gives the checksums of the file."""
     # Some servers call .gz files gzip-encoded; they are kept as they are. Anything else encoded, though it was not
     # asked for, is undone: its length is that of other bytes, and it cannot be gone on with.
     encoding = response.headers.get("Content-Encoding", "identity").lower()
@@ -199,38 +200,37 @@ def _receive(
             write_text_whole(_note(part), json.dumps(asdict(_Part(wanted.url, total, **asdict(validators)))))
     limit = total if total is not None else wanted.size
     progress = _Progress(wanted.url, offset, limit)
+    names = ("sha256", "md5") if wanted.md5 else ("sha256",)
     # Unbuffered: a killed process loses no more than the piece in its hands.
     with open(part, "ab", buffering=0) as stream:
         stream.truncate(offset)
-        piece = first
-        while piece:
-            stream.write(piece)
-            progress.add(len(piece))
+        with Digests(part, names) as digests:
+            piece = first
+            while piece and (limit is None or progress.done <= limit):
+                stream.write(piece)
+                progress.add(len(piece))
+                piece = next(body, b"")
+            progress.end()
+            if limit is not None and progress.done < limit:
+                raise Passing(f"cut off after {progress.done} of {limit} bytes")
             if limit is not None and progress.done > limit:
-                break
-            piece = next(body, b"")
-    progress.end()
-    if limit is not None and progress.done < limit:
-        raise Passing(f"cut off after {progress.done} of {limit} bytes")
-    if limit is not None and progress.done > limit:
-        discard(part)
-        raise Damaged(f"longer than the {limit} bytes that were promised")
+                discard(part)
+                raise Damaged(f"longer than the {limit} bytes that were promised")
+            return digests.found()
 
 
-def _checked(wanted: Wanted, part: Path, validators: Validators) -> Received:
+def _checked(wanted: Wanted, part: Path, found: dict[str, str], validators: Validators) -> Received:
     """Check what has come; a damaged file is removed, so that the next attempt begins anew."""
-    found = {"sha256": file_digest(part), "md5": file_digest(part, "md5") if wanted.md5 else ""}
     fault = checksum_fault(found, wanted)
     if fault is None:
         try:
             check_content(part, wanted.url)
         except InputError as error:
             fault = str(error).removeprefix(f"{wanted.url}: ")
-    size = part.stat().st_size
     if fault is not None:
         discard(part)
         raise Damaged(fault)
-    return Received(size, found["sha256"], found["md5"], validators)
+    return Received(part.stat().st_size, found["sha256"], found.get("md5", ""), validators)
 
 
 def discard(part: Path) -> None:

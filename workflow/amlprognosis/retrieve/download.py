@@ -249,7 +249,9 @@ def _from_network(wanted: Wanted, settings: Retrieval, stop: threading.Event) ->
     before = slot.stamp()
     with slot.locked():
         entry = slot.load()
-        if entry and not settings.offline and _outdated(slot, entry, wanted):
+        if entry and (fault := _outdated(slot, entry, wanted)):
+            if settings.offline:
+                raise InputError(f"{wanted.url}: the copy in the cache ({slot.data}): {fault}")
             slot.throw_away("it is not the file with the published checksum or size")
             entry = None
         if entry is None and settings.offline:
@@ -273,12 +275,12 @@ def _from_network(wanted: Wanted, settings: Retrieval, stop: threading.Event) ->
     return _record(wanted, entry.sha256, entry)
 
 
-def _outdated(slot: Slot, entry: Entry, wanted: Wanted) -> bool:
-    """Whether a whole entry is not what is published now."""
-    found = {"sha256": entry.sha256, "md5": ""}
-    if wanted.md5:
-        found["md5"] = entry.md5 or file_digest(slot.data, "md5")
-    return checksum_fault(found, wanted) is not None or wanted.size not in (None, entry.size)
+def _outdated(slot: Slot, entry: Entry, wanted: Wanted) -> str | None:
+    """Why a whole entry is not what is published now; None if it is."""
+    if wanted.size not in (None, entry.size):
+        return f"{entry.size} bytes, published are {wanted.size}"
+    md5 = (entry.md5 or file_digest(slot.data, "md5")) if wanted.md5 else ""
+    return checksum_fault({"sha256": entry.sha256, "md5": md5}, wanted)
 
 
 def _record(wanted: Wanted, sha256: str, entry: Entry | None = None) -> FileRecord:

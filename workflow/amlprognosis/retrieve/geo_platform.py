@@ -113,7 +113,7 @@ def _columns(stream: TextStream, width: int, wanted: list[int]) -> tuple[list[st
                     number,
                 )
             name = _plain(cells[0])
-            if not name or name.startswith("#"):
+            if not name or name.startswith("#") or '"' in name:
                 raise stream.fault(f"{cells[0]!r} is no probe id; retrieve the file again", number)
             ids.append(name)
             lines.append(number)

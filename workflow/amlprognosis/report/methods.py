@@ -178,7 +178,7 @@ def _expression(study: Study) -> str:
                 "tmm": "counts, TMM, log2 counts per million",
                 "upper_quartile": "counts, upper quartile, log2 counts per million",
                 "vst": "counts, variance-stabilising transformation",
-            }[rules.counts]
+            }[study.counts_method(name)]
             if study.counts_reference(name):
                 how += " (reference profile of the training cohort)"
             if cohort.role == "training":

@@ -148,12 +148,17 @@ class Normalization(Section):
         description="Counts: trimmed mean of M-values and log2-CPM, upper quartile and log2-CPM, or the variance-"
         "stabilising transformation of DESeq2. Cohorts of counts share the training cohort's method and reference.",
     )
-    min_count: float = Field(default=10, ge=0, description="Counts: smallest count that tells a gene is expressed.")
+    min_count: float = Field(
+        default=10,
+        ge=0,
+        description="Counts: smallest count that tells a gene is expressed; of TPM or FPKM a twentieth of it, as of "
+        "20 million reads.",
+    )
     min_samples_share: float = Field(
         default=0.2,
         ge=0,
         le=1,
-        description="Counts: share of training samples in which a gene must be expressed.",
+        description="Counts and TPM: share of training samples in which a gene must be expressed.",
     )
     quantile: bool = Field(default=True, description="Arrays: quantile-normalise the samples of the cohort.")
     probe_rule: Literal["max_mean", "median", "best_annotated"] = Field(

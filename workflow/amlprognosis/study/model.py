@@ -72,6 +72,7 @@ class Study(Section):
                 f"(given: {judged.horizons_years})"
             )
         yield from self._stratify_faults()
+        yield from self._counts_faults()
         yield from self._batch_faults()
         lists: dict[str, Sequence[object]] = {
             "models.run": run,
@@ -94,6 +95,18 @@ class Study(Section):
             yield f"evaluation.report_models: {', '.join(absent)} not in models.run; add to models.run or remove"
         if self.gene_sets.sets is not None and not self.gene_sets.sets:
             yield "gene_sets.sets: the list is empty; name sets of the file, or leave the key out to use all"
+
+    def _counts_faults(self) -> Iterator[str]:
+        """Cohorts of counts whose own settings ask for another method than that of the training cohort."""
+        for name in self.validation:
+            rules = self.cohorts[name].normalization
+            used = self.counts_method(name)
+            # The default is not asked for: a cohort that names no method takes that of training.
+            if self.counts_reference(name) and "counts" in rules.model_fields_set and rules.counts != used:
+                yield (
+                    f"cohorts.{name}.normalization.counts: {rules.counts}, but counts of every cohort are normalised as "
+                    f"those of the training cohort ({self.training}: {used}); remove it, or set {used}"
+                )
 
     def _stratify_faults(self) -> Iterator[str]:
         """Columns of ``crossvalidation.stratify`` that the training cohort will not have."""
@@ -221,6 +234,10 @@ class Study(Section):
         """
         both = all(scale_of(self.cohorts[name].source) == "counts" for name in (cohort, self.training))
         return self.training if both and cohort != self.training else None
+
+    def counts_method(self, cohort: str) -> str:
+        """Method that normalises the counts of a cohort: its own, or that of the reference it shares."""
+        return self.cohorts[self.counts_reference(cohort) or cohort].normalization.counts
 
     def retrieval_requests(self, service: str, accession: str) -> list[RemoteSource | Atlas]:
         """Sections of the study that ask for the files of a service (cells: atlases of GEO) and accession."""

@@ -239,8 +239,13 @@ def find_entry(name: str, *, place: str = "catalogue") -> tuple[str, Entry]:
     if found is None:
         wanted = name.strip().casefold()
         inside = [key for fold, key in by_fold.items() if wanted and (wanted in fold or fold in wanted)]
-        near = [by_fold[fold] for fold in difflib.get_close_matches(wanted, by_fold, n=3, cutoff=0.5)]
-        names = list(dict.fromkeys([*inside, *near]))[:4]
+        # A series on several platforms is found by its accession, too.
+        stems = {fold.split("-gpl")[0] for fold in by_fold}
+        near = difflib.get_close_matches(wanted, [*by_fold, *stems - set(by_fold)], n=3, cutoff=0.5)
+        named = [
+            key for match in near for fold, key in by_fold.items() if fold.split("-gpl")[0] == match or fold == match
+        ]
+        names = list(dict.fromkeys([*inside, *named]))[:4]
         hint = f"; did you mean {' or '.join(names)}?" if names else "."
         raise InputError(f"{place}: {name!r}: no such entry{hint} `amlprognosis catalogue` lists all of them")
     return found, entries[found]

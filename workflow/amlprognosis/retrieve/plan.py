@@ -154,7 +154,8 @@ def _sized(planned: Planned, known: Iterable[Download]) -> PlannedFile:
     else:
         names = [planned.url.rsplit("/", 1)[-1], Path(planned.path).name]
         for download in known:
-            if what == download.what or any(fnmatch(name, download.file) for name in names):
+            # A plan may name another file in words: "series matrix (or GSE..., where ...)".
+            if what == download.what or download.file in what or any(fnmatch(n, download.file) for n in names):
                 what = f"{download.files} {what}" if download.files > 1 else what
                 megabytes, exact = download.megabytes, download.basis != "estimate"
                 break

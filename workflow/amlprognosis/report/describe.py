@@ -39,9 +39,13 @@ def cohort_tables(study: Study, cohorts: Mapping[str, AnnData]) -> dict[str, pd.
         "flow": pd.DataFrame([row for name in names for row in _flow(study, name, cohorts[name])]),
         "exclusions": _stacked({name: exclusions(cohorts[name]) for name in names}),
         "preprocessing": _stacked({name: preprocessing(cohorts[name]) for name in names}),
-        # Without the date of retrieval: equal files give equal tables. PROVENANCE.json keeps it.
-        "provenance": _stacked({name: provenance(cohorts[name]).drop(columns="date") for name in names}),
+        # Without what depends on the day and the server: equal files give equal tables. PROVENANCE.json keeps it.
+        "provenance": _stacked({name: _without_server(provenance(cohorts[name])) for name in names}),
     }
+
+
+def _without_server(files: pd.DataFrame) -> pd.DataFrame:
+    return files.drop(columns=["date", "modified", "etag"], errors="ignore")
 
 
 def _cohort_row(study: Study, name: str, adata: AnnData) -> dict[str, object]:

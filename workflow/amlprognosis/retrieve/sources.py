@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from amlprognosis.errors import InputError
-from amlprognosis.retrieve.download import FileRecord, write_provenance
+from amlprognosis.retrieve.download import PROVENANCE, FileRecord, write_provenance
 from amlprognosis.study import (
     BeatamlSource,
     CbioportalSource,
@@ -79,6 +79,8 @@ def retrieve(study: Study, service: str, accession: str, destination: str | Path
     requests = study.retrieval_requests(service, accession)
     records: dict[str, FileRecord] = {}
     for request in requests:
+        # A folder that is only half there has no provenance, even if this is killed.
+        (Path(destination) / PROVENANCE).unlink(missing_ok=True)
         found = module_of(request).retrieve(request, study.base(request), Path(destination), study.retrieval)
         records |= {record.path: record for record in found}
     note = "; ".join(sorted({request.source_note for request in requests if request.source_note}))

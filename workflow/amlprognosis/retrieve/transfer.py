@@ -101,6 +101,10 @@ def download(
     return persist(partial(_attempt, wanted, part, settings, stop, held), wanted.url, settings, stop)
 
 
+class _Unfit(Exception):
+    """What is there already does not go with what the server has now."""
+
+
 def _note(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
@@ -117,6 +121,17 @@ def _known(wanted: Wanted, part: Path) -> _Part | None:
 
 
 def _attempt(
+    wanted: Wanted, part: Path, settings: Retrieval, stop: threading.Event, held: Validators | None
+) -> Received | None:
+    try:
+        return _once(wanted, part, settings, stop, held)
+    except _Unfit:
+        log.info("%s: changed, or cannot be gone on with; begun anew", wanted.url)
+        discard(part)
+        return _once(wanted, part, settings, stop, held)
+
+
+def _once(
     wanted: Wanted, part: Path, settings: Retrieval, stop: threading.Event, held: Validators | None
 ) -> Received | None:
     state = _known(wanted, part)
@@ -139,34 +154,29 @@ def _attempt(
             return None
         validators = Validators(response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""))
         if response.status_code != 200:
-            total = _total(response, state, offset, validators, part)
+            total = _total(response, state, offset, validators)
         else:
             offset, total = 0, _length(response)
         found = _receive(wanted, part, response, offset, total, validators, settings, stop)
     return _checked(wanted, part, found, validators)
 
 
-def _total(
-    response: requests.Response, state: _Part | None, offset: int, validators: Validators, part: Path
-) -> int | None:
-    """Size of a file that is gone on with; begun anew where the answer does not fit."""
+def _total(response: requests.Response, state: _Part | None, offset: int, validators: Validators) -> int | None:
+    """Size of a file that is gone on with."""
+    if state is None:
+        raise Passing(f"status {response.status_code}, though the whole file was asked for")
     found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
-    if (
-        state is None
-        or response.status_code != 206
-        or found is None
-        or int(found[1]) != offset
-        or validators.differ(Validators(state.etag, state.modified))
-        or (found[3] != "*" and state.size is not None and int(found[3]) != state.size)
-    ):
-        discard(part)
-        raise Passing("the file was changed, or the server cannot go on where the last attempt ended; begun anew")
-    return state.size if found[3] == "*" else int(found[3])
+    if response.status_code != 206 or found is None or int(found[1]) != offset:
+        raise _Unfit
+    total = state.size if found[3] == "*" else int(found[3])
+    if validators.differ(Validators(state.etag, state.modified)) or state.size not in (None, total):
+        raise _Unfit
+    return total
 
 
 def _length(response: requests.Response) -> int | None:
     length = response.headers.get("Content-Length", "").strip()
-    return int(length) if length.isdigit() else None
+    return int(length) if length.isascii() and length.isdigit() else None
 
 
 def _receive(

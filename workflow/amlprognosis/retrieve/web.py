@@ -203,11 +203,11 @@ def _message(response: requests.Response) -> str:
 def _retry_after(value: str) -> float:
     """Seconds of a Retry-After header, which gives them or a date; 0 without one."""
     value = value.strip()
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         return max(email.utils.parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 

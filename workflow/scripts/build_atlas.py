@@ -4,8 +4,8 @@ from pathlib import Path
 
 from amlprognosis.cells.discover import discover_samples
 from amlprognosis.cells.pipeline import build_atlas, write_atlas
+from amlprognosis.cells.renaming import approved_names
 from amlprognosis.job import job
-from amlprognosis.normalize.genes import rename_genes
 from amlprognosis.signatures.gene_sets import read_gmt
 from amlprognosis.tables import write_table
 
@@ -18,6 +18,6 @@ with job(snakemake) as study:
         "embedding": asked.embedding.model_dump(),
     }
     markers = {name: gene_set.genes for name, gene_set in read_gmt(snakemake.input.cell_types).items()}
-    atlas, report = build_atlas(samples, settings, markers, study.seed, rename=rename_genes)
+    atlas, report = build_atlas(samples, settings, markers, study.seed, rename=approved_names)
     write_atlas(atlas, snakemake.output.atlas)
     write_table(report, snakemake.output.quality)

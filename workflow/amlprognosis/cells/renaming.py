@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,7 +14,33 @@ from scipy import sparse
 from amlprognosis.cells.reporting import report_row
 from amlprognosis.errors import InputError
 
+_ENSEMBL = re.compile(r"ENSG\d{11}(\.\d+)?")
 Rename = Callable[[Sequence[str]], tuple[Sequence[str | None], Sequence[Any]]] | Mapping[str, str]
+
+
+def approved_names(names: Sequence[str]) -> tuple[list[str], list[dict[str, str]]]:
+    """Bring symbols and Ensembl ids to approved symbols by the frozen table; an id that it lacks stays.
+
+    Returns
+    -------
+    list of str
+        One per name, in order.
+    list of dict
+        ``{"step", "item", "reason"}`` for each name that changed or could not be told for sure.
+    """
+    from amlprognosis.normalize.gene_table import symbols_of
+    from amlprognosis.normalize.genes import rename_genes
+
+    ids = [i for i, name in enumerate(names) if _ENSEMBL.fullmatch(name)]
+    result, report = list(names), []
+    for i, symbol in zip(ids, symbols_of([names[i] for i in ids], "ensembl"), strict=True):
+        if symbol:
+            report.append({"step": "Ensembl id", "item": names[i], "reason": symbol})
+            result[i] = symbol
+        else:
+            report.append({"step": "Ensembl id without a symbol, kept", "item": names[i], "reason": ""})
+    renamed, told = rename_genes(result)
+    return renamed, [*report, *told]
 
 
 def new_names(genes: Sequence[str], rename: Rename) -> tuple[list[str], list[Any]]:
@@ -25,7 +52,7 @@ def new_names(genes: Sequence[str], rename: Rename) -> tuple[list[str], list[Any
     rename : callable or mapping
         A callable gets all names and returns (new names in the same order, report rows with a ``step``, which
         are counted by it); None, NaN or ``""`` drops the gene. A mapping renames what it holds and leaves the
-        rest. ``amlprognosis.normalize.genes.rename_genes`` is such a callable.
+        rest; see :func:`approved_names`.
 
     Returns
     -------

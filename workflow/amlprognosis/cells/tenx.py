@@ -137,17 +137,37 @@ def read_mtx(path: str | Path, features: Path, n_features: int, barcodes: Path, 
                 f"{path}: {rows} rows and {columns} columns, but {features} names {n_features} features and {barcodes} "
                 f"{n_cells} barcodes{hint}; the three files do not belong together"
             )
-        pieces = []
+        pieces: tuple[list[np.ndarray], ...] = ([], [], [])
         for block in line_blocks(stream):
             piece = _entries(block, path, line + 1)
             _in_range(piece, (rows, columns), path, line + 1, block)
             line += block.count(b"\n")
-            pieces.append(piece.astype(np.int32))
-    table = np.concatenate([np.zeros((0, 3), np.int32), *pieces])
-    pieces.clear()
-    if len(table) != entries:
-        raise InputError(f"{path}: {len(table)} entries, its size line says {entries}; cut off, or edited")
-    counts = sparse.csr_matrix((table[:, 2], (table[:, 1] - 1, table[:, 0] - 1)), shape=(n_cells, n_features))
+            for part, values in zip(pieces, piece.T, strict=True):
+                part.append(values.astype(np.int32))
+    return _assembled(pieces, (n_cells, n_features), entries, path)
+
+
+def _assembled(
+    pieces: tuple[list[np.ndarray], ...], shape: tuple[int, int], entries: int, path: Path
+) -> sparse.csr_matrix:
+    """Cells x features from pieces of rows, columns and values; each is let go of once it is joined."""
+    joined = []
+    for part in pieces:
+        joined.append(np.concatenate([np.zeros(0, np.int32), *part]))
+        part.clear()
+    features, cells, values = joined
+    joined.clear()
+    if len(values) != entries:
+        raise InputError(f"{path}: {len(values)} entries, its size line says {entries}; cut off, or edited")
+    features -= 1
+    cells -= 1
+    if (cells[1:] >= cells[:-1]).all():  # as Cell Ranger writes them: cell after cell
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(cells, minlength=shape[0]))])
+        counts = sparse.csr_matrix((values, features, bounds), shape=shape)
+        counts.sort_indices()
+        counts.sum_duplicates()
+    else:
+        counts = sparse.csr_matrix((values, (cells, features)), shape=shape)
     if counts.nnz != entries:
         raise InputError(f"{path}: {entries - counts.nnz} entries name a place a second time; retrieve it again")
     counts.eliminate_zeros()

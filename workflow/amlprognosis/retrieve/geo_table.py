@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -31,11 +31,14 @@ class Table:
         NaN where the file has no value.
     lines : ndarray of int of shape (n_rows,)
         Line of the file that holds the row.
+    raw : list of Array
+        Bytes of the id columns, where the table came in one block.
     """
 
     ids: list[list[str]]
     values: np.ndarray
     lines: np.ndarray
+    raw: list[pa.ChunkedArray] = field(default_factory=list)
 
 
 def unquoted(field: str) -> str | None:
@@ -72,7 +75,13 @@ def header(stream: TextStream, first: str) -> list[str]:
 
 
 def read_numbers(
-    stream: TextStream, columns: Sequence[str], ids: Sequence[str], values: Sequence[str], *, quoted: bool = True
+    stream: TextStream,
+    columns: Sequence[str],
+    ids: Sequence[str],
+    values: Sequence[str],
+    *,
+    quoted: bool = True,
+    like: Table | None = None,
 ) -> Table:
     """Read the rows of a table up to the line that ends it.
 
@@ -86,6 +95,8 @@ def read_numbers(
         The columns read as text and as numbers; the others are passed over.
     quoted : bool
         Texts stand in quotation marks (series matrices); SOFT files have none that mean anything.
+    like : Table, optional
+        A table that probably has the same ids; if so, they are shared with it and not made anew.
 
     Returns
     -------
@@ -98,8 +109,10 @@ def read_numbers(
         With line and column: a row of another width, a text or an infinite value in the place of a number, a quotation
         mark without partner.
     """
-    reader = _Reader(stream, list(columns), list(ids), list(values), quoted)
+    reader = _Reader(stream, list(columns), list(ids), list(values), quoted, like)
     parts = [reader.parse(first, block) for first, block in stream.blocks()]
+    if len(parts) == 1:
+        return parts[0]
     if not parts:
         return Table([[] for _ in ids], np.empty((len(values), 0)), np.empty(0, dtype=int))
     texts = [[text for part in parts for text in part.ids[i]] for i in range(len(ids))]
@@ -135,6 +148,7 @@ class _Reader:
     ids: list[str]
     values: list[str]
     quoted: bool
+    like: Table | None
 
     def __post_init__(self) -> None:
         names = [str(i) for i in range(len(self.columns))]
@@ -172,10 +186,14 @@ class _Reader:
             row[:] = table.column(name).to_numpy()
         if np.isinf(values).any():
             return None
-        ids = [[self._text(decoded(text)) for text in table.column(name).to_pylist()] for name in self._id_names]
+        raw = [table.column(name) for name in self._id_names]
+        lines = np.arange(first, first + table.num_rows)
+        if self.like and len(self.like.raw) == len(raw) and all(map(pa.ChunkedArray.equals, raw, self.like.raw)):
+            return Table(self.like.ids, values, lines, self.like.raw)
+        ids = [[self._text(decoded(text)) for text in column.to_pylist()] for column in raw]
         if not all(map(self._is_id, ids[0])) or any(text is None for part in ids for text in part):
             return None
-        return Table(ids, values, np.arange(first, first + table.num_rows))  # type: ignore[arg-type]
+        return Table(ids, values, lines, raw)  # type: ignore[arg-type]
 
     def _text(self, cell: str) -> str | None:
         return unquoted(cell) if self.quoted else cell.strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +157,7 @@ def parse_family(path: str | Path, platform: str | None = None) -> SeriesMatrix:
     kept: list[Entity] = []
     seen: dict[str, Entity] = {}
     tables: dict[str, Table] = {}
+    like: Table | None = None
     while (step := reader.entity()) is not None:
         entity, table_follows = step
         taken = entity.kind == "SAMPLE" and platform in (None, entity.first("platform_id"))
@@ -168,7 +169,7 @@ def parse_family(path: str | Path, platform: str | None = None) -> SeriesMatrix:
         if taken:
             kept.append(entity)
         if table_follows and taken:
-            tables[entity.name] = _sample_table(reader, entity)
+            like = tables[entity.name] = _sample_table(reader, entity, like)
         elif table_follows:
             reader.pass_table(entity)
     name = reader.stream.name
@@ -188,8 +189,8 @@ def parse_family(path: str | Path, platform: str | None = None) -> SeriesMatrix:
     notes = [] if len(filled) == len(kept) else [f"{len(kept) - len(filled)} samples have no data table"]
     for sample, table in filled.items():
         counted = seen[sample].first("data_row_count")
-        if counted.isdigit() and int(counted) != len(table.lines):
-            notes.append(f"{sample} has {len(table.lines)} rows, !Sample_data_row_count says {counted}")
+        if counted.isdigit() and int(counted) != len(table.ids[0]):
+            notes.append(f"{sample} has {len(table.ids[0])} rows, !Sample_data_row_count says {counted}")
     samples = _sample_rows(kept, name)
     return SeriesMatrix(samples, _expression(filled, notes), platform or platforms[0], series, notes)
 
@@ -207,16 +208,18 @@ def _check_sample(entity: Entity, seen: dict[str, Entity], stream: TextStream) -
             raise stream.fault(f"{fault}; retrieve the file again", entity.line)
 
 
-def _sample_table(reader: SoftReader, entity: Entity) -> Table:
+def _sample_table(reader: SoftReader, entity: Entity, like: Table | None) -> Table:
     stream = reader.stream
     names = header(stream, "ID_REF")
     if "VALUE" not in names:
         reader.pass_table(entity)
         return Table([[]], np.empty((1, 0)), np.empty(0, dtype=int))
-    table = read_numbers(stream, names, names[:1], ["VALUE"], quoted=False)
-    refuse_repeats(stream, table.ids[0], table.lines, f"probes of {entity.name}")
+    table = read_numbers(stream, names, names[:1], ["VALUE"], quoted=False, like=like)
+    if like is None or table.ids is not like.ids:
+        refuse_repeats(stream, table.ids[0], table.lines, f"probes of {entity.name}")
     reader.end_table(entity)
-    return table
+    # Lines are not needed any more; hundreds of samples would keep them all.
+    return replace(table, lines=np.empty(0, dtype=int))
 
 
 def _sample_rows(entities: list[Entity], name: str) -> pd.DataFrame:
@@ -242,7 +245,7 @@ def _sample_rows(entities: list[Entity], name: str) -> pd.DataFrame:
 def _expression(tables: dict[str, Table], notes: list[str]) -> pd.DataFrame:
     lists = [table.ids[0] for table in tables.values()]
     probes = lists[0]
-    if any(other != probes for other in lists[1:]):
+    if any(other is not probes and other != probes for other in lists[1:]):
         probes = list(dict.fromkeys(probe for other in lists for probe in other))
         shared = set(lists[0]).intersection(*lists[1:])
         if len(shared) < len(probes):
@@ -250,7 +253,7 @@ def _expression(tables: dict[str, Table], notes: list[str]) -> pd.DataFrame:
     place = {probe: column for column, probe in enumerate(probes)}
     values = np.full((len(tables), len(probes)), np.nan)
     for row, table in zip(values, tables.values(), strict=True):
-        if table.ids[0] == probes:
+        if table.ids[0] is probes or table.ids[0] == probes:
             row[:] = table.values[0]
         else:
             row[[place[probe] for probe in table.ids[0]]] = table.values[0]

@@ -10,6 +10,7 @@ import pytest
 
 from amlprognosis.normalize.clinical import map_clinical
 from amlprognosis.retrieve.series_matrix import parse_series_matrix
+from amlprognosis.retrieve.sources import default_clinical
 from amlprognosis.study import DAYS_PER_MONTH, load_study
 
 
@@ -140,7 +141,8 @@ def test_the_patients_named_are_those_of_fab_m3() -> None:
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared here")
 def test_the_cbioportal_mapping_reads_the_table_of_the_study() -> None:
     clinical = pd.read_csv(SHARED / "data" / "tcga_laml" / "clinical.tsv", sep="\t", dtype=str, keep_default_na=False)
-    obs, left_out, _ = map_clinical(clinical.set_index("sample"), clinical_of("TCGA-LAML-cBioPortal"), "x")
+    clinical = clinical.rename(columns={"AGE": "age_years", "SEX": "sex_at_diagnosis"}).set_index("sample")
+    obs, left_out, _ = map_clinical(clinical, clinical_of("TCGA-LAML-cBioPortal"), "x")
     reasons = pd.Series([item["reason"] for item in left_out]).value_counts()
     assert reasons["acute promyelocytic leukaemia (FAB M3)"] == 16
     assert len(obs) + len(left_out) == 170
@@ -156,3 +158,25 @@ def test_beataml_leaves_out_promyelocytic_leukaemia_by_fab_and_karyotype() -> No
     obs, left_out, _ = map_clinical(table, clinical_of("BeatAML2"), "x")
     assert list(obs.index) == ["B", "D"]
     assert [item["patient"] for item in left_out] == ["A", "C"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "more"),
+    [
+        ("TCGA-LAML", {"exclude", "risk"}),
+        ("TARGET-AML", {"risk"}),
+        ("TCGA-LAML-Xena", {"exclude"}),
+        ("BeatAML2", {"exclude", "extract"}),
+        ("TCGA-LAML-cBioPortal", {"exclude", "risk"}),
+    ],
+)
+def test_mappings_are_those_of_the_readers_and_more(entry: str, more: set[str]) -> None:
+    """What a reader calls its columns must not change beside the catalogue."""
+    section = load_study({"study": "x", "title": "t", "cohorts": {"A": {"role": "training", "catalogue": entry}}})
+    own = default_clinical(section.cohorts["A"].source)
+    found = section.cohorts["A"].clinical
+    left = {*more, "missing_values", "os_event"}
+    assert found.model_dump(exclude=left) == own.model_dump(exclude=left)
+    assert found.os_event.column == own.os_event.column
+    assert set(found.os_event.dead) <= set(own.os_event.dead)
+    assert set(own.missing_values) <= set(found.missing_values)

@@ -25,11 +25,16 @@ from server.gdc import GdcApi  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = ROOT / "config" / "studies" / "tcga_geo.yaml"
-# What a small world can carry, and quickly: everything else is as in the study itself.
+# Everything that is not named here is as in the study itself.
 QUICK: dict[str, Any] = {
     "crossvalidation": {"folds": 3, "repeats": 1},
+    "models": {"run": ["gene_index", "age"]},
+    "evaluation": {"control_repeats": 1, "permutations": 2, "random_sets": 5, "seeds": 2, "bootstrap": 100},
+}
+FULL_SIZE: dict[str, Any] = {
+    "crossvalidation": {"folds": 5, "repeats": 1},
     "models": {"run": ["gene_index", "random_survival_forest", "comparators"]},
-    "evaluation": {"control_repeats": 1, "permutations": 3, "random_sets": 10, "seeds": 2, "bootstrap": 50},
+    "evaluation": {"control_repeats": 1, "permutations": 10, "random_sets": 50, "seeds": 2},
 }
 
 
@@ -77,7 +82,7 @@ def main() -> int:
     world = chosen.folder.resolve() / "world"
     planted = write_world(world, FULL if chosen.full else SMALL)
     with serve(world) as server:
-        configs = prepare(chosen.folder.resolve() / "run", server.url, QUICK)
+        configs = prepare(chosen.folder.resolve() / "run", server.url, FULL_SIZE if chosen.full else QUICK)
         run = snakemake(chosen.folder.resolve() / "run", "--cores", chosen.cores, configs=configs)
         print(run.stdout[-2000:], run.stderr[-6000:], sep="\n")
         print(f"{len(server.log)} requests; planted: {planted}")

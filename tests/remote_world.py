@@ -50,7 +50,7 @@ class Size:
     illumina: int  # GSE71014
 
 
-SMALL = Size(1500, 1500, 110, 120, 60, 70, 60, 60, 60)
+SMALL = Size(1500, 1500, 110, 120, 70, 30, 30, 60, 60)
 FULL = Size(12_000, GENES_OF_GENCODE_36, 151, 200, 422, 140, 163, 79, 104)
 
 
@@ -90,20 +90,19 @@ def write_world(root: Path, size: Size = SMALL, seed: int = 7) -> dict[str, Any]
         "GPL10558": illumina,
     }
     for name, probes in chips.items():
-        _write_platform(root / "geo" / "platforms" / "GPLnnn", name, model, probes)
+        folder = root / "geo" / "platforms" / f"{name[:-3] if len(name) > 6 else 'GPL'}nnn"
+        _write_platform(folder, name, model, probes)
     series = root / "geo" / "series"
     first, values, rng = make(size.gpl96)
-    _write_series(series, "GSE37642", "GPL96", chips, first, values, rng, 924001, _amlcg)
+    found["GSE37642"] = _write_series(series, "GSE37642", "GPL96", chips, first, values, rng, 924001, _amlcg)
     _write_series(series, "GSE37642", "GPL97", chips, first, values, rng, 925001, _amlcg_without_outcome)
     cohort, values, rng = make(size.gpl570)
-    found["GSE37642-GPL570"] = _write_series(series, "GSE37642", "GPL570", chips, cohort, values, rng, 926001, _amlcg)
+    _write_series(series, "GSE37642", "GPL570", chips, cohort, values, rng, 926001, _amlcg)
     cohort, values, rng = make(size.cn_gpl96)
     _write_series(series, "GSE12417", "GPL96", chips, cohort, values, rng, 311598, _sentence)
     _write_series(series, "GSE12417", "GPL97", chips, cohort, values, rng, 311898, _sentence)
     cohort, values, rng = make(size.cn_gpl570)
-    found["GSE12417-GPL570"] = _write_series(
-        series, "GSE12417", "GPL570", chips, cohort, values, rng, 312098, _sentence
-    )
+    found["GSE12417"] = _write_series(series, "GSE12417", "GPL570", chips, cohort, values, rng, 312098, _sentence)
     cohort, values, rng = make(size.illumina)
     found["GSE71014"] = _write_series(series, "GSE71014", "GPL10558", chips, cohort, values, rng, 1825001, _months, "")
     return found

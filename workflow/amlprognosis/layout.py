@@ -41,6 +41,8 @@ GRID_TABLES = ("grid", "grid_summary")
 PLANTED_TABLES = ("planted", "planted_summary")
 # Made from the other tables: no figure shows them.
 REPORTING_TABLES = ("risk_of_bias", "tripod_ai")
+# Of the quality pages: what a figure of theirs shows.
+QUALITY_TABLES = ("batch_effects", "components", "sample_identity", "sample_quality")
 ATLAS_TABLES = ("umap", "cell_scores", "cells_test", "cell_quality")
 
 
@@ -58,6 +60,11 @@ def report_tables(study: Study) -> list[str]:
 def evidence_tables(study: Study) -> list[str]:
     """Names of the tables about bulk cohorts and models, from which the checklist and the risk of bias are read."""
     return sorted([*BULK_TABLES, *(GRID_TABLES if study.models.grid_run else ())])
+
+
+def quality_pages(study: Study) -> list[str]:
+    """Quality page of each cohort, in the order of the study."""
+    return [f"results/{study.study}/quality/{name}.html" for name in study.cohorts]
 
 
 def simulated_files(study: Study) -> dict[str, str]:

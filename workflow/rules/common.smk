@@ -8,8 +8,10 @@ from amlprognosis.errors import InputError
 from amlprognosis.study import check_files, load_study, model_slug
 from amlprognosis.report.figures import figures_of
 from amlprognosis.layout import (
+    QUALITY_TABLES,
     REPORTING_TABLES,
     evidence_tables,
+    quality_pages,
     report_tables,
     simulated_files,
 )
@@ -55,6 +57,7 @@ MODELS = expand(f"{RESULTS}/models/{{model}}/model.json", model=MODEL_FOLDERS)
 CARDS = expand(f"{RESULTS}/models/{{model}}/card.md", model=MODEL_FOLDERS)
 COHORTS = expand(f"{RESULTS}/cohorts/{{cohort}}.h5ad", cohort=sorted(STUDY.cohorts))
 REPORT_TABLES = report_tables(STUDY)
+ALL_TABLES = [*REPORT_TABLES, *REPORTING_TABLES, *QUALITY_TABLES]
 # Jobs that the last ones wait for go first; controls, cells and checks fill the cores beside them.
 LONGEST_WAY = 10
 

@@ -320,6 +320,7 @@ rule leakage_checks:
     input:
         cohorts=COHORTS,
         features=f"{RESULTS}/design/features.parquet",
+        identity=f"{TABLES}/sample_identity.tsv",
     output:
         checks=report(
             f"{TABLES}/leakage_checks.tsv",
@@ -356,6 +357,8 @@ rule notes:
         leaderboard=f"{TABLES}/leaderboard.tsv",
         sample_size=f"{TABLES}/sample_size.tsv",
         leakage=f"{TABLES}/leakage_checks.tsv",
+        identity=f"{TABLES}/sample_identity.tsv",
+        effects=f"{TABLES}/batch_effects.tsv",
     output:
         notes=report(
             f"{TABLES}/notes.tsv",

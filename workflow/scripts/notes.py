@@ -3,6 +3,7 @@
 import pandas as pd
 
 from amlprognosis.evaluation.notes import NOTE_COLUMNS, note_table
+from amlprognosis.evaluation.quality_notes import quality_notes
 from amlprognosis.job import job
 from amlprognosis.tables import read_table, write_table
 
@@ -19,5 +20,6 @@ with job(snakemake) as study:
         read_table(snakemake.input.leaderboard),
         read_table(snakemake.input.sample_size),
         read_table(snakemake.input.leakage),
+        quality_notes(study, read_table(snakemake.input.identity), read_table(snakemake.input.effects)),
     )
     write_table(notes, snakemake.output.notes)

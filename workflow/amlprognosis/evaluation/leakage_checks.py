@@ -11,6 +11,7 @@ from numba import njit
 from scipy.stats import rankdata
 
 from amlprognosis.cohort import exclusions, shown
+from amlprognosis.evaluation.quality_notes import SHARED_BY_TWO, identity_checks
 from amlprognosis.normalize.duplicates import (
     ALIKE,
     COPIED,
@@ -38,7 +39,11 @@ Row = tuple[str, str, str, float, str, str]
 
 
 def leakage_checks(
-    cohorts: Mapping[str, AnnData], training: str, features: pd.DataFrame, known: Iterable[SharedPatients] = ()
+    cohorts: Mapping[str, AnnData],
+    training: str,
+    features: pd.DataFrame,
+    known: Iterable[SharedPatients] = (),
+    identity: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Look for leaks that no fold can keep out, because they are in the data.
 
@@ -53,6 +58,9 @@ def leakage_checks(
     known : iterable of SharedPatients
         Pairs of cohorts that share patients by the catalogue, a row each: suspect, or not checked where that is
         possible and no more.
+    identity : DataFrame, optional
+        As :func:`amlprognosis.normalize.identity.sample_identity`: rows on samples that were swapped, and on patients
+        that two validation cohorts share.
 
     Returns
     -------
@@ -65,6 +73,7 @@ def leakage_checks(
         rows += _duplicated(name, cohorts[name])
         if name != training:
             rows += _between(name, cohorts[name], cohorts[training])
+    rows += [] if identity is None else identity_checks(identity, training)
     rows += _proxies(training, features)
     for pair in known:
         value = float(pair.shared) if pair.shared else np.nan
@@ -208,4 +217,7 @@ def leakage_notes(checks: pd.DataFrame) -> list[tuple[str, str, str]]:
     """What the report's warnings say of the checks: source, item, note of every suspect and every overlap."""
     told = (checks["verdict"] == SUSPECT) | (checks["check"] == KNOWN)
     suspects = checks[told & ~checks["item"].isin(["all patients", "all features"])]
-    return [("leakage", f"{row.cohort}: {row.item}", f"{row.check}: {row.note}") for row in suspects.itertuples()]
+    # Two validation cohorts with patients in common leak nothing, but a pooled figure counts these twice.
+    sources = ["meta-analysis" if check == SHARED_BY_TWO else "leakage" for check in suspects["check"]]
+    texts = [(f"{row.cohort}: {row.item}", f"{row.check}: {row.note}") for row in suspects.itertuples()]
+    return [(source, *text) for source, text in zip(sources, texts, strict=True)]

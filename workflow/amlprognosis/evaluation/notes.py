@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from amlprognosis.evaluation.leakage_checks import leakage_notes
@@ -63,8 +65,11 @@ def note_table(
     board: pd.DataFrame,
     sizes: pd.DataFrame,
     checks: pd.DataFrame,
+    quality: Iterable[tuple[str, str, str]] = (),
 ) -> pd.DataFrame:
     """What a sceptical reader should know, raised by the run itself.
+
+    ``quality`` are the rows of :func:`amlprognosis.evaluation.quality_notes.quality_notes`.
 
     Returns
     -------
@@ -96,5 +101,6 @@ def note_table(
         text = "no comparator was run: nothing says whether the models are better than age or the risk group"
         rows.append(("models", "all models", text))
     rows += leakage_notes(checks)
+    rows += quality
     rows += _too_small(sizes)
     return pd.DataFrame(rows, columns=["source", "item", "note"]).drop_duplicates(ignore_index=True)

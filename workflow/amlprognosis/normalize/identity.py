@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 COLUMNS = ["cohort", "patient", "check", "finding", "evidence", "verdict"]
 SEX, TWICE, SWAPPED, ACROSS = "sex by expression", "duplicated profile", "swapped samples", "shared between cohorts"
 SUSPECT, CLEAN, UNDECIDED, UNCHECKED, SHARED = "suspect", "clean", "undecided", "not checked", "shared"
-EVERYBODY = "all patients"
+EVERYBODY, A_COPY = "all patients", "a copy"
 # Recorded and expressed sex agree less often than this: the column is wrong, not single samples.
 AGREEING, OPPOSITE, FEWEST_SEXED = 0.7, 0.2, 10
 Row = tuple[str, str, str, str, str, str]
@@ -125,7 +125,9 @@ def _duplicates(name: str, adata: AnnData) -> Iterator[Row]:
     if found.reason:
         yield (name, EVERYBODY, TWICE, "not checked", found.reason, UNCHECKED)
         return
-    text = f"{len(pairs)} pairs too alike to be two people; {gone} copies left out when the cohort was built"
+    text = f"{len(pairs)} pairs of patients too alike to be two people"
+    if gone:
+        text += f"; {gone} copies were left out when the cohort was built"
     evidence = f"largest correlation {found.largest:.3f}, {found.genes} genes"
     yield (name, EVERYBODY, TWICE, text, evidence, SUSPECT if len(pairs) or gone else CLEAN)
     for pair in pairs.itertuples():
@@ -138,7 +140,7 @@ def _duplicates(name: str, adata: AnnData) -> Iterator[Row]:
         told = f"records differ in {conflict}; which is right is unknown" if conflict else "records agree"
         finding = f"the same profile, the second was left out; {told}"
         patients = f"{copy['first']} / {copy['patient']}"
-        yield (name, patients, TWICE, finding, "a copy", SUSPECT if conflict else CLEAN)
+        yield (name, patients, TWICE, finding, A_COPY, SUSPECT if conflict else CLEAN)
 
 
 def _recorded(adata: AnnData, key: str) -> list[dict[str, Any]]:

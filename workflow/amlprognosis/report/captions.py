@@ -142,6 +142,14 @@ TABLE_CAPTIONS: dict[str, str] = {
     "stability_summary": "Nogueira's stability index of the selection, over folds and over seeds, with its interval.",
     "sample_size": "Events per candidate parameter and the minimum sample size by Riley's criteria.",
     "notes": "Warnings and notes that the run itself raised.",
+    "quality": "Quality of a cohort's data: files, exclusions, normalisation, outliers, batches, sex by expression, "
+    "duplicates and swaps, clinical completeness.",
+    "batch_effects": "How far groups of patients are apart in the first ten components of expression: batches, "
+    "platforms, and sex and risk for comparison; with the log-rank test of the groups.",
+    "sample_identity": "Samples that may not be their patient's: sex by expression, duplicated profiles, swaps, "
+    "patients shared by two cohorts. Nobody is left out for what stands here.",
+    "sample_quality": "Figures of every sample: correlation to the others, missing values, library size, sex by "
+    "expression.",
     "table": "A table of the study; every number that a figure shows is also in a table.",
 }
 

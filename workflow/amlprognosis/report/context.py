@@ -100,6 +100,7 @@ def workflow_edges(study: Study) -> list[tuple[str, str]]:
         edges.append(("leaderboard", "compare"))
     edges += [("build_cohort", "subgroups"), ("crossvalidate", "subgroups")]
     edges += [("build_cohort", "seed_stability"), ("design", "seed_stability"), ("crossvalidate", "seed_stability")]
+    edges += [("build_cohort", "quality"), ("design", "quality"), ("quality", "leakage_checks"), ("quality", "notes")]
     edges += [("build_cohort", "leakage_checks"), ("design", "leakage_checks"), ("fit", "compare")]
     edges += [(rule, "controls_validation") for rule in ("controls", "design", "build_cohort")]
     tables = ["describe", "leaderboard", "index", "compare", "controls_validation", "notes", "subgroups"]

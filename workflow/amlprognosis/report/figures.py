@@ -213,10 +213,10 @@ def figure_texts(figure: FigureSpec, tables: Tables) -> tuple[str, str]:
     spec = page_specification(figure, panel)
     static = static_specification(spec, figure.title, panel.note, panel.width)
     svg = vl_convert.vegalite_to_svg(static, vl_version=VEGALITE_VERSION, allowed_base_urls=[])
-    return _stable_ids(svg), json.dumps(spec, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return stable_ids(svg), json.dumps(spec, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
-def _stable_ids(svg: str) -> str:
+def stable_ids(svg: str) -> str:
     """Number the ids of gradients and clips by their order: Vega counts them over the life of the process."""
     found = dict.fromkeys(re.findall(r'\bid="((?:gradient|clip|r)_?\d+(?:_\d+)?)"', svg))
     names = {old: f"part{place}" for place, old in enumerate(found)}

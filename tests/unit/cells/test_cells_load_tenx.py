@@ -9,37 +9,15 @@ import h5py
 import numpy as np
 import pytest
 from scipy import sparse
+from tenx_files import COUNTS, HEAD, mtx_text, write_triple
 
 from amlprognosis.cells import matrix, tenx
 from amlprognosis.cells.discover import discover_samples
 from amlprognosis.cells.load import load_atlas, load_sample, unique_genes
 from amlprognosis.cells.matrix import read_count_table
-from amlprognosis.cells.pipeline import build_atlas, read_atlas, write_atlas
 from amlprognosis.cells.renaming import approved_names
 from amlprognosis.cells.tenx import read_h5, read_tenx
 from amlprognosis.errors import InputError
-
-HEAD = "%%MatrixMarket matrix coordinate integer general\n%made by a test\n"
-COUNTS = np.array([[5, 0, 0], [1, 7, 0]])  # features x cells
-FEATURES = "ENSG1\tA\tGene Expression\nENSG2\tB\tGene Expression\n"
-BARCODES = "AAAC-1\nAAAG-1\nAAAT-1\n"
-
-
-def mtx_text(counts: np.ndarray) -> str:
-    rows, columns = np.nonzero(counts.T)[::-1]
-    lines = [f"{r + 1} {c + 1} {counts[r, c]}" for r, c in zip(rows, columns, strict=True)]
-    return HEAD + "\n".join([f"{counts.shape[0]} {counts.shape[1]} {len(lines)}", *lines]) + "\n"
-
-
-def write_triple(
-    folder: Path, prefix: str = "GSM1_s_", mtx: str | None = None, features: str = FEATURES, barcodes: str = BARCODES
-) -> dict[str, Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = {"matrix.mtx": mtx_text(COUNTS) if mtx is None else mtx, "features.tsv": features, "barcodes.tsv": barcodes}
-    for name, text in texts.items():
-        (folder / f"{prefix}{name}.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
-    kinds = {"mtx": "matrix.mtx", "features": "features.tsv", "barcodes": "barcodes.tsv"}
-    return {kind: folder / f"{prefix}{name}.gz" for kind, name in kinds.items()}
 
 
 def write_h5(path: Path, counts: np.ndarray, version: int = 3, **parts: object) -> Path:
@@ -280,42 +258,6 @@ def test_ensembl_ids_become_symbols():
     names, report = approved_names(["ENSG00000141510.16", "TP53", "ENSG99999999999", "FLT3"])
     assert names == ["TP53", "TP53", "ENSG99999999999", "FLT3"]
     assert [row["step"] for row in report] == ["Ensembl id", "Ensembl id without a symbol, kept"]
-
-
-def test_an_unannotated_10x_atlas_goes_the_whole_way(synthetic, marker_sets, tmp_path):
-    for number, sample in enumerate(("S1", "S2"), start=1):
-        part = synthetic[synthetic.obs["sample"] == sample]
-        features = "".join(f"E{gene}\t{gene}\tGene Expression\n" for gene in part.var_names)
-        write_triple(
-            tmp_path,
-            f"GSM{number}_{sample}_",
-            mtx_text(part.X.toarray().T),
-            features,
-            "".join(f"AAAC{i}-1\n" for i in range(part.n_obs)),  # the same barcodes in both samples
-        )
-    settings = {
-        "quality": {"min_counts": 50, "min_genes": 20, "min_cells": 3},
-        "embedding": {"n_variable_genes": 100, "n_components": 10, "epochs": 50, "resolution": 0.3},
-    }
-    atlas, report = build_atlas(discover_samples(tmp_path), settings, marker_sets, 5, rename=approved_names)
-    assert (atlas.obs["cell_type_origin"] == "scored").all()
-    truth = synthetic.obs["kind"].set_axis(_names(synthetic))
-    assert (atlas.obs["cell_type"].astype(str) == truth.reindex(atlas.obs_names)).mean() > 0.95
-    assert atlas.obs["malignant"].isna().all()
-    assert set(atlas.obs["patient"]) == {"S1", "S2"}
-    assert atlas.var["gene_id"].str.startswith("EG").all()
-    write_atlas(atlas, tmp_path / "a.h5ad")
-    assert read_atlas(tmp_path / "a.h5ad").n_obs == atlas.n_obs
-    assert report["reason"].str.contains("typed by gene-set scores").any()
-
-
-def _names(adata) -> list[str]:
-    seen: dict[str, int] = {}
-    names = []
-    for sample in adata.obs["sample"]:
-        names.append(f"{sample}_AAAC{seen.get(sample, 0)}-1")
-        seen[sample] = seen.get(sample, 0) + 1
-    return names
 
 
 def test_a_wide_matrix_is_never_dense(tmp_path):

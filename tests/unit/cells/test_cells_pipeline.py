@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
+from tenx_files import mtx_text, write_triple
 
 from amlprognosis.cells.discover import discover_samples
 from amlprognosis.cells.embed import EmbedSettings, variable_genes
 from amlprognosis.cells.pipeline import AtlasSettings, build_atlas, read_atlas, validate_atlas, write_atlas
+from amlprognosis.cells.renaming import approved_names
 from amlprognosis.cells.reporting import REPORT_COLUMNS
 from amlprognosis.errors import InputError
 
@@ -131,3 +133,39 @@ def test_unreadable_atlas_file(tmp_path):
     (tmp_path / "a.h5ad").write_text("not hdf5")
     with pytest.raises(InputError, match="not a readable h5ad"):
         read_atlas(tmp_path / "a.h5ad")
+
+
+def test_an_unannotated_10x_atlas_goes_the_whole_way(synthetic, marker_sets, tmp_path):
+    for number, sample in enumerate(("S1", "S2"), start=1):
+        part = synthetic[synthetic.obs["sample"] == sample]
+        features = "".join(f"E{gene}\t{gene}\tGene Expression\n" for gene in part.var_names)
+        write_triple(
+            tmp_path,
+            f"GSM{number}_{sample}_",
+            mtx_text(part.X.toarray().T),
+            features,
+            "".join(f"AAAC{i}-1\n" for i in range(part.n_obs)),  # the same barcodes in both samples
+        )
+    settings = {
+        "quality": {"min_counts": 50, "min_genes": 20, "min_cells": 3},
+        "embedding": {"n_variable_genes": 100, "n_components": 10, "epochs": 50, "resolution": 0.3},
+    }
+    atlas, report = build_atlas(discover_samples(tmp_path), settings, marker_sets, 5, rename=approved_names)
+    assert (atlas.obs["cell_type_origin"] == "scored").all()
+    truth = synthetic.obs["kind"].set_axis(_names(synthetic))
+    assert (atlas.obs["cell_type"].astype(str) == truth.reindex(atlas.obs_names)).mean() > 0.95
+    assert atlas.obs["malignant"].isna().all()
+    assert set(atlas.obs["patient"]) == {"S1", "S2"}
+    assert atlas.var["gene_id"].str.startswith("EG").all()
+    write_atlas(atlas, tmp_path / "a.h5ad")
+    assert read_atlas(tmp_path / "a.h5ad").n_obs == atlas.n_obs
+    assert report["reason"].str.contains("typed by gene-set scores").any()
+
+
+def _names(adata) -> list[str]:
+    seen: dict[str, int] = {}
+    names = []
+    for sample in adata.obs["sample"]:
+        names.append(f"{sample}_AAAC{seen.get(sample, 0)}-1")
+        seen[sample] = seen.get(sample, 0) + 1
+    return names

@@ -154,7 +154,9 @@ def test_the_family_of_the_platform_comes_last(tmp_path):
     write(tmp_path / "geo/platforms/GPLnnn/GPL96/soft", FAMILY, "GPL96_family.soft.gz")
     raw = both(source(), base, tmp_path)
     assert [row["path"] for row in raw.provenance] == ["GSE1_series_matrix.txt.gz", "GPL96_family.soft.gz"]
-    with pytest.raises(InputError, match="no series matrix and no SOFT family"):
+    with pytest.raises(
+        InputError, match=r"no series matrix of GPL96, and .*GSE2_family.soft.gz: no such file.*no such folder"
+    ):
         geo.retrieve(source(accession="GSE2"), base, tmp_path / "none", settings(tmp_path))
 
 
@@ -164,6 +166,19 @@ def test_without_index_page_the_usual_names_are_tried(tmp_path):
         server.faults.add("*/matrix/", "403", times=None)
         raw = both(source(), server.url, tmp_path)
     assert raw.provenance[0]["path"] == "GSE1-GPL96_series_matrix.txt.gz"
+
+
+def test_without_index_page_the_file_of_another_platform_is_not_taken(tmp_path):
+    files = {f"matrix/GSE1-{name}_series_matrix.txt.gz": matrix_of(PART, name) for name in ("GPL96", "GPL97")}
+    mirror(tmp_path / "geo", files)
+    mirror(tmp_path / "geo", {}, "GPL97")
+    with FixtureServer(tmp_path / "geo") as server:
+        server.faults.add("*/matrix/", "403", times=None)
+        both(source(platform="GPL97"), server.url, tmp_path)
+        raw = both(source(), server.url, tmp_path)
+        assert raw.provenance[0]["path"] == "GSE1-GPL96_series_matrix.txt.gz"
+        with pytest.raises(InputError, match=r"no series matrix of GPL570, and .*\(.*403"):
+            both(source(platform="GPL570"), server.url, tmp_path)
 
 
 def test_offline_what_is_there_is_used_and_what_is_missing_is_told_at_once(tmp_path):

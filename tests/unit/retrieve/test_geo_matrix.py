@@ -83,6 +83,13 @@ def test_repeated_keys_of_a_sample_are_joined_once(tmp_path):
     assert samples["age"].tolist() == ["61 | 62", "40", "33"]
 
 
+def test_a_quotation_mark_without_partner_in_a_line_that_no_study_reads(tmp_path):
+    text = MATRIX.replace("!Sample_platform_id", '!Sample_scan_protocol\t"a"\t"b\t"c\n!Sample_platform_id')
+    matrix = parse_series_matrix(write(tmp_path, text))
+    assert "scan_protocol" not in matrix.samples
+    assert matrix.notes == ["line 9 left out: !Sample_scan_protocol has a quotation mark without partner"]
+
+
 def test_lines_that_no_study_reads_may_be_short_and_row_counts_may_differ_with_a_note(tmp_path):
     text = MATRIX.replace(
         "!Sample_platform_id", '!Sample_contact_fax\t"1"\n!Sample_data_row_count\t"9"\t"2"\t"2"\n!Sample_platform_id'

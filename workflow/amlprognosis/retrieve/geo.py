@@ -32,6 +32,7 @@ from amlprognosis.retrieve.geo_layout import (
     accession_folder,
     choose,
     family_name,
+    matrices,
     matrix_name,
     matrix_url,
     platform_url,
@@ -105,7 +106,7 @@ def retrieve(request: GeoSource, base: str, destination: Path, settings: Retriev
     series of it.
     """
     destination = Path(destination)
-    expression = _expression_files(request, base, destination, settings)
+    expression, fault = _expression_files(request, base, destination, settings)
     records = _fetched(expression, settings)
     platform: list[FileRecord] = []
     for wanted in _platform_files(request, base, destination):
@@ -121,8 +122,11 @@ def retrieve(request: GeoSource, base: str, destination: Path, settings: Retriev
         tables = [] if platform else _platform_files(request, base, destination)[:1]
         fetch_all([*likely, *(Wanted(file.url, file.destination) for file in tables)], settings)
     if not records:
-        family = series_url(base, request.accession, "soft", family_name(request.accession))
-        raise InputError(f"{expression[0].url}: no such file, nor {family}: no series matrix and no SOFT family")
+        folder = series_url(base, request.accession, "matrix")
+        raise InputError(
+            f"{folder}: no series matrix of {request.platform}, and {expression[0].url}: no such file, no SOFT family "
+            f"of {request.accession} either{f' ({fault})' if fault else ''}"
+        )
     if not platform:
         urls = [wanted.url for wanted in _platform_files(request, base, destination)]
         raise InputError(
@@ -138,27 +142,32 @@ def _fetched(wanted: list[Wanted], settings: Retrieval) -> list[FileRecord]:
     return [record for record in fetch_all(wanted, settings) if record is not None]
 
 
-def _expression_files(request: GeoSource, base: str, destination: Path, settings: Retrieval) -> list[Wanted]:
-    """Series matrices by the index of their folder; without one, the names that they may have."""
+def _expression_files(
+    request: GeoSource, base: str, destination: Path, settings: Retrieval
+) -> tuple[list[Wanted], str]:
+    """Series matrices by the index of their folder; without one (and why), the names that they may have."""
     accession = request.accession
     folder = series_url(base, accession, "matrix")
+    fault = ""
     try:
         names = list_folder(folder, settings)
-    except InputError:
+    except InputError as error:
         # No folder, no index page, or offline: what lies there already, or one of the usual names.
-        names = [path.name for path in destination.glob("*")] if is_remote(base) and destination.is_dir() else []
+        fault = str(error)
+        there = matrices((path.name for path in destination.glob("*")) if is_remote(base) else [], accession)
+        names = [item.name for item in there if item.platform in ("", request.platform)]
     family = Wanted(
         series_url(base, accession, "soft", family_name(accession)), destination / family_name(accession), optional=True
     )
     chosen = choose(names, accession, request.platform, request.several_platforms, folder)
     if chosen:
-        return [Wanted(f"{folder}/{name}", destination / name) for name in chosen]
+        return [Wanted(f"{folder}/{name}", destination / name) for name in chosen], ""
     several = [False, True] if request.several_platforms is None else [request.several_platforms]
     for name in (matrix_name(accession, request.platform, each) for each in several):
         wanted = Wanted(f"{folder}/{name}", destination / name, optional=True)
         if is_remote(base) and _fetched([wanted], settings):
-            return [wanted]
-    return [family]
+            return [wanted], ""
+    return [family], fault
 
 
 def _platform_files(request: GeoSource, base: str, destination: Path) -> list[Wanted]:

@@ -98,22 +98,24 @@ def _take(
         text = unquoted("\t".join(cells))
         series.setdefault(key.removeprefix("!Series_").strip(), []).append(text or "")
         return
+    key = key.removeprefix("!Sample_").strip()
     values: list[str] = []
     open_cell: str | None = None
     for cell in cells:
         # A tab within a quoted value cuts it in two: pieces up to the closing mark belong together.
         whole = cell if open_cell is None else f"{open_cell}\t{cell}"
         text = unquoted(whole)
-        if text is None and whole.lstrip().startswith('"'):
-            open_cell = whole
-            continue
-        if text is None:
-            raise stream.fault(f"{key}: {cell[:40]!r} has a quotation mark without partner; retrieve it again", number)
-        values.append(" ".join(text.split()) if "\t" in whole else text)
-        open_cell = None
+        open_cell = whole if text is None else None
+        if text is None and not whole.lstrip().startswith('"'):
+            break
+        if text is not None:
+            values.append(" ".join(text.split()) if "\t" in whole else text)
     if open_cell is not None:
-        raise stream.fault(f"{key}: {open_cell[:40]!r} has a quotation mark without partner; retrieve it again", number)
-    rows.append((key.removeprefix("!Sample_").strip(), values, number))
+        if key.startswith(_NEEDED):
+            what = f"!Sample_{key}: {open_cell[:40]!r} has a quotation mark without partner"
+            raise stream.fault(f"{what}; retrieve the file again", number)
+        values = []
+    rows.append((key, values, number))
 
 
 def _no_samples(rows: list[tuple[str, list[str], int]], name: str) -> None:
@@ -142,9 +144,11 @@ def _whole(
             whole.append(HeaderRow(key, values, line))
             continue
         text = f"!Sample_{key} has {len(values)} values for {len(accessions)} samples"
-        if key.startswith(_NEEDED) or not values:
+        if key.startswith(_NEEDED):
             raise stream.fault(f"{text}; retrieve the file again", line)
-        notes.append(f"line {line} left out: {text}")
+        notes.append(
+            f"line {line} left out: {text if values else f'!Sample_{key} has a quotation mark without partner'}"
+        )
     return whole
 
 

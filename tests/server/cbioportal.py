@@ -128,7 +128,9 @@ class CbioportalApi:
         for meta in sorted(self.folder.glob("*/meta_study.txt")):
             for profile, path in self._profiles(meta.parent.name):
                 if profile["molecularAlterationType"] == "MRNA_EXPRESSION":
-                    found |= {int(row["Entrez_Gene_Id"]): row["Hugo_Symbol"] for row in _rows(path)}
+                    found |= {
+                        int(row["Entrez_Gene_Id"]): row["Hugo_Symbol"] for row in _rows(path) if row["Hugo_Symbol"]
+                    }
         return found
 
     def _list(self, name: str) -> list[str]:

@@ -149,9 +149,10 @@ def read(request: BeatamlSource, folder: Path, tables: Mapping[str, str]) -> Raw
     if chosen.empty:
         raise InputError(f"{source}: none of its specimens has a RNA sample in {path} ({shown(expression.index, 3)})")
     clinical, negative, steps = _clinical(specimens, chosen, left_out, str(source))
+    chosen = chosen[~chosen["patient"].isin(negative)]
     matrix = expression.loc[chosen["rna_sample"]].set_axis(chosen["patient"].to_numpy(), axis=0)
     rule = "initial diagnosis before other stages, then the first collected, then the first by name"
-    why = "healthy controls, other diagnoses, other stages, further samples of a patient"
+    why = "healthy controls, other diagnoses, other stages, further samples of a patient, negative times"
     raw = RawCohort(
         expression=matrix,
         scale="counts" if counts else "log2",
@@ -165,7 +166,6 @@ def read(request: BeatamlSource, folder: Path, tables: Mapping[str, str]) -> Raw
         origin=f"BeatAML2 ({path})",
         clinical_origin=f"BeatAML2 ({source})",
     )
-    raw.expression = raw.expression.drop(index=negative, errors="ignore")
     if request.mutations:
         _add_mutations(raw, folder / VARIANTS, chosen, specimens)
     return raw

@@ -96,10 +96,16 @@ def _table(path: Path, sheet: Any, rows: list[tuple[Any, ...]], header: list[str
         beyond = [cell.coordinate for cell in row[len(header) :] if cell.value is not None]
         if beyond:
             raise InputError(f"{place}: cell {beyond[0]} has a value but its column no name")
-        found = [values[cell.coordinate] if values is not None and cell.data_type == "f" else cell for cell in row]
-        cells.append([_text(cell, str(path), sheet.title) for cell in found[: len(header)]])
+        cells.append([_text(_valued(cell, values), str(path), sheet.title) for cell in row[: len(header)]])
     index = [row[0].row for row in rows[1:]]
     return pd.DataFrame(cells, index=index, columns=header, dtype=object)
+
+
+def _valued(cell: Any, values: Any) -> Any:
+    """The cell itself; of a formula, the cell of the same place with the stored value, if there is one."""
+    if cell.data_type != "f" or values is None or values[cell.coordinate].value is None:
+        return cell
+    return values[cell.coordinate]
 
 
 def _text(cell: Any, path: str, sheet: str) -> str:

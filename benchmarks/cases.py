@@ -28,6 +28,7 @@ from amlprognosis.models.cox_lasso import stratified_folds
 from amlprognosis.models.families import make_learner
 from amlprognosis.study.names import SETS, parse_grid_name
 from benchmarks.data import Cohort, simulated, w1
+from benchmarks.download import download
 from benchmarks.measure import ROOT, Found, Row, median_seconds, run_r
 
 NAN = float("nan")
@@ -310,6 +311,7 @@ CASES: dict[str, Callable[[int, int], Found]] = {
     "grid": grid,
     "nested": nested,
     "quality": quality,
+    "download": download,
 }
 
 

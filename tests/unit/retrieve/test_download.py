@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from types import SimpleNamespace
 
 import pytest
 
 from amlprognosis.errors import InputError
-from amlprognosis.retrieve.download import fetch, read_provenance, write_provenance
+from amlprognosis.retrieve import sources
+from amlprognosis.retrieve.download import fetch, local_path, read_provenance, write_provenance
 from amlprognosis.study.sources import Retrieval
 
 
@@ -54,3 +56,52 @@ def test_a_wrong_checksum_a_missing_file_and_the_network_are_explained(tmp_path)
         fetch("http://127.0.0.1:9/a", tmp_path / "out", settings=Retrieval(cache=str(tmp_path / "cache"), attempts=1))
     with pytest.raises(InputError, match="unknown scheme"):
         fetch("gopher://example.org/a", tmp_path / "out")
+
+
+def test_a_folder_that_is_half_there_has_no_provenance(tmp_path, monkeypatch):
+    """Two cohorts share an accession; the files of the second are missing."""
+
+    def retrieve(request, base, destination, settings):
+        record = fetch(str(tmp_path / request.name), destination / request.name)
+        write_provenance(destination, [record])
+        return [record]
+
+    requests = [SimpleNamespace(name=name, source_note="") for name in "ab"]
+    study = SimpleNamespace(retrieval_requests=lambda *_: requests, base=lambda _: "", retrieval=Retrieval())
+    monkeypatch.setattr(sources, "module_of", lambda _: SimpleNamespace(retrieve=retrieve))
+    (tmp_path / "a").write_text("a")
+    with pytest.raises(InputError, match="b: no such file"):
+        sources.retrieve(study, "geo", "GSE1", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+    (tmp_path / "b").write_text("b")
+    sources.retrieve(study, "geo", "GSE1", tmp_path / "out")
+    assert [row["path"] for row in read_provenance(tmp_path / "out")] == ["a", "b"]
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '[{"path": "a"}]', "{}x", "3"])
+def test_a_spoiled_provenance_is_explained(tmp_path, text):
+    (tmp_path / "PROVENANCE.json").write_text(text)
+    with pytest.raises(InputError, match=r"PROVENANCE\.json: not valid JSON"):
+        read_provenance(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [("a/b", "a/b"), ("file:///a%20b", "/a b"), ("file://localhost/a", "/a"), ("file://", "/")],
+)
+def test_local_addresses(url, path):
+    assert local_path(url) == path
+
+
+def test_a_file_of_another_size_than_published_is_refused(tmp_path):
+    (tmp_path / "a").write_text("data")
+    with pytest.raises(InputError, match="4 bytes, published are 5"):
+        fetch(str(tmp_path / "a"), tmp_path / "out", size=5)
+    with pytest.raises(InputError, match="a folder, where a file is expected"):
+        fetch(str(tmp_path), tmp_path / "out")
+
+
+def test_a_file_in_place_can_be_fetched_onto_itself(tmp_path):
+    (tmp_path / "a").write_text("data")
+    assert fetch(str(tmp_path / "a"), tmp_path / "a").size == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

@@ -209,8 +209,8 @@ def _copied(wanted: Wanted) -> FileRecord:
         raise MissingFile(
             f"{source}: no such file; put it there, or change base_url or data_root of the study"
         ) from None
-    except PermissionError:
-        raise InputError(f"{source}: this file may not be read; check its permissions") from None
+    except PermissionError as error:
+        raise InputError(f"{error.filename or source}: this file may not be read; check its permissions") from None
     return _record(wanted, found[0])
 
 
@@ -295,14 +295,8 @@ def _record(wanted: Wanted, sha256: str, entry: Entry | None = None) -> FileReco
 
 def _refuse_missing(files: Sequence[Wanted], settings: Retrieval) -> None:
     """One error for all files that cannot be had offline."""
-    missing = [
-        file
-        for file in files
-        if is_remote(file.url)
-        and not file.optional
-        and not file.destination.is_file()
-        and Slot(settings.cache, file).described() is None
-    ]
+    asked = [file for file in files if is_remote(file.url) and not file.optional and not file.destination.is_file()]
+    missing = [file for file in asked if not Slot(settings.cache, file).data.is_file()]
     if missing:
         raise MissingFile(_missing_text(missing))
 

@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
-.PHONY: run study report realdata bench test lint format docs lock clean
+.PHONY: run study report realdata remote bench test nightly lint format docs lock clean
 
 run: $(INSTALLED)  ## the demo study -> results/demo/report.html
 	$(SNAKEMAKE)
@@ -22,11 +22,18 @@ realdata: $(INSTALLED)  ## real cohorts from ../shared -> results/tcga_bullinger
 	$(SNAKEMAKE) --configfile tests/workflow/tcga_bullinger.yaml
 	$(SNAKEMAKE) --configfile tests/workflow/all101.yaml
 
+remote: $(INSTALLED)  ## tcga_geo.yaml, full size, from a server on loopback that fails now and then -> results/remote/run
+	rm -rf results/remote
+	$(BIN)/python tests/remote_study.py results/remote --full --cores $(CORES)
+
 bench: $(INSTALLED)  ## speed, as ratios in one run; R's figures where R is installed
 	$(BIN)/python -m benchmarks --out benchmarks/RESULTS.md
 
 test: $(INSTALLED)  ## all tests
 	$(BIN)/python -m pytest -n $${PYTEST_WORKERS:-2} --dist loadgroup
+
+nightly: $(INSTALLED)  ## 1,000 damaged files for each parser
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $${PYTEST_WORKERS:-2} tests/fuzz
 
 lint: $(INSTALLED)  ## ruff, snakefmt, mypy, snakemake --lint
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,13 @@ def main() -> int:
     planted = write_world(world, FULL if chosen.full else SMALL)
     with serve(world) as server:
         configs = prepare(chosen.folder.resolve() / "run", server.url, FULL_SIZE if chosen.full else QUICK)
+        started = time.monotonic()
         run = snakemake(chosen.folder.resolve() / "run", "--cores", chosen.cores, configs=configs)
-        print(run.stdout[-2000:], run.stderr[-6000:], sep="\n")
-        print(f"{len(server.log)} requests; planted: {planted}")
+        if run.returncode:
+            print(run.stdout[-2000:], run.stderr[-6000:], sep="\n")
+        print(f"planted: {planted}")
+        spoiled = sum(asked.status >= 400 for asked in server.log)
+        print(f"{len(server.log)} requests, {spoiled} refused; {time.monotonic() - started:.0f} s")
     return run.returncode
 
 

@@ -35,32 +35,33 @@ def quantile_normalize(matrix: pd.DataFrame, reference: np.ndarray | None = None
         for row in values:
             present = np.sort(row[np.isfinite(row)])
             if present.size:
-                total += present if present.size == width else np.interp(grid, _grid(present.size), present)
+                total += present if present.size == width else quantiles_at(present, grid)
         reference = total / max(1, int(np.isfinite(values).any(axis=1).sum()))
-    target = np.linspace(0, 1, len(reference))
     result = np.full((n_samples, width), np.nan)
     for position in range(n_samples):
-        present = np.isfinite(values[position])
-        row = values[position, present]
-        if row.size:
-            result[position, present] = np.interp(_tied_places(row), target, reference)
+        present = np.flatnonzero(np.isfinite(values[position]))
+        if present.size:
+            row = values[position, present]
+            order = np.argsort(row, kind="stable")
+            result[position, present[order]] = quantiles_at(reference, _tied_places(row[order]))
     return pd.DataFrame(result, index=matrix.index, columns=matrix.columns), reference
 
 
-def _grid(n: int) -> np.ndarray:
-    return np.linspace(0, 1, n) if n > 1 else np.array([0.5])
+def quantiles_at(ordered: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Quantiles of sorted values at places between 0 (the first) and 1 (the last)."""
+    exact = places * (ordered.size - 1)
+    below = exact.astype(np.intp)
+    above = np.minimum(below + 1, ordered.size - 1)
+    return np.asarray(ordered[below] + (exact - below) * (ordered[above] - ordered[below]))
 
 
-def _tied_places(row: np.ndarray) -> np.ndarray:
-    """Place of each value between 0 (smallest) and 1 (largest); ties share their mean place."""
-    n = row.size
+def _tied_places(ordered: np.ndarray) -> np.ndarray:
+    """Place of each of sorted values between 0 (smallest) and 1 (largest); ties share their mean place."""
+    n = ordered.size
     if n == 1:
         return np.array([0.5])
-    order = np.argsort(row, kind="stable")
-    ordered = row[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    if starts.size == n:
+        return np.linspace(0, 1, n)
     ends = np.concatenate((starts[1:], [n])) - 1
-    ranks = np.repeat((starts + ends) / 2, ends - starts + 1)
-    places = np.empty(n)
-    places[order] = ranks / (n - 1)
-    return places
+    return np.asarray(np.repeat((starts + ends) / 2, ends - starts + 1) / (n - 1))

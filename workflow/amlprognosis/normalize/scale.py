@@ -10,6 +10,7 @@ import pandas as pd
 
 from amlprognosis.cohort import step
 from amlprognosis.errors import InputError
+from amlprognosis.normalize.arrays import quantiles_at
 
 SMALLEST_LINEAR_MAXIMUM = 30.0
 # Brightest value of a 16-bit scanner: log10 4.8, natural logarithm 11.1, log2 16.
@@ -213,10 +214,7 @@ def sample_quantiles(values: np.ndarray) -> np.ndarray:
     for position, row in enumerate(values):
         present = np.sort(row[np.isfinite(row)])
         if present.size:
-            exact = _PLACES * (present.size - 1)
-            below = np.floor(exact).astype(int)
-            above = np.minimum(below + 1, present.size - 1)
-            found[position] = present[below] + (exact - below) * (present[above] - present[below])
+            found[position] = quantiles_at(present, _PLACES)
     return found
 
 

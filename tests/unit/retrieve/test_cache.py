@@ -214,6 +214,14 @@ class TestSeveralFiles:
         assert not (tmp_path / "a").exists()
         assert fetch(f"{server.url}/a", tmp_path / "a", settings=settings).sha256 == SHA256
 
+    def test_a_fault_stops_those_who_wait_for_another_job(self, server, settings, tmp_path, caplog):
+        server.faults.add("/b", "404", times=None)
+        wanted = [Wanted(f"{server.url}/{name}", tmp_path / name) for name in "ab"]
+        slot = cache.Slot(settings.cache, wanted[0])
+        with slot.locked(), caplog.at_level("INFO"), pytest.raises(InputError, match=r"/b: no such file"):
+            fetch_all(wanted, settings)
+        assert "/a: waits for another job that downloads it" in caplog.text
+
     def test_two_files_at_one_place_are_refused(self, server, settings, tmp_path):
         with pytest.raises(InputError, match=r"/x: two files would be written there"):
             fetch_all([Wanted(f"{server.url}/{name}", tmp_path / "x") for name in "ab"], settings)

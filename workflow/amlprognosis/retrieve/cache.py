@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +18,10 @@ import filelock
 from amlprognosis.errors import InputError
 from amlprognosis.retrieve.records import Wanted, file_digest, today, write_text_whole
 from amlprognosis.retrieve.transfer import Received, Validators
+from amlprognosis.retrieve.web import Stopped
 
 log = logging.getLogger(__name__)
+_LOCK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,22 +59,29 @@ class Slot:
         self._note = self.data.with_name(f"{key}.json")
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, stop: threading.Event | None = None) -> Iterator[None]:
         """Keep other processes and threads from this slot.
 
         Raises
         ------
         InputError
             The file system has no locks.
+        Stopped
+            ``stop`` was set while another process had the lock.
         """
         self.data.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.data.with_name(f"{self.data.name}.lock"))
         try:
-            try:
-                lock.acquire(timeout=0)
-            except filelock.Timeout:
-                log.info("%s: waits for another job that downloads it", self.url)
-                lock.acquire()
+            waited = False
+            while not lock.is_locked:
+                try:
+                    lock.acquire(timeout=_LOCK_SECONDS if waited else 0)
+                except filelock.Timeout:
+                    if not waited:
+                        log.info("%s: waits for another job that downloads it", self.url)
+                    waited = True
+                    if stop is not None and stop.is_set():
+                        raise Stopped from None
         except (OSError, NotImplementedError) as error:
             raise InputError(
                 f"{lock.lock_file}: cannot be locked ({error}); set retrieval.cache to another disk"

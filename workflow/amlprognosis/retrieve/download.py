@@ -247,7 +247,7 @@ def _check_name(path: Path, name: str, origin: str) -> None:
 def _from_network(wanted: Wanted, settings: Retrieval, stop: threading.Event) -> FileRecord:
     slot = Slot(settings.cache, wanted)
     before = slot.stamp()
-    with slot.locked():
+    with slot.locked(stop):
         entry = slot.load()
         if entry and (fault := _outdated(slot, entry, wanted)):
             if settings.offline:

@@ -77,7 +77,7 @@ def download(
     Parameters
     ----------
     wanted : Wanted
-        A http(s) URL and what is published about the file; errors name its destination.
+        A http(s) URL and what is published about the file.
     part : Path
         Where the bytes go; a partial file of another process is gone on with. ``<part>.json`` lies beside it until
         the file is whole.
@@ -201,7 +201,7 @@ def _receive(
         raise Damaged(f"the server's file has {total} bytes, published are {wanted.size}: another version")
     body = pieces(response, settings, stop, decode)
     first = next(body, b"")
-    if looks_like_html(first):
+    if offset == 0 and looks_like_html(first):
         raise Damaged("a web page (HTML), not data: the server or proxy answered with a page")
     if offset == 0:
         # Nothing may describe bytes that are not its own, even if the process ends between two of these lines.

@@ -16,8 +16,8 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="folder of the files")
     parser.add_argument("--port", type=int, default=0, help="by default a free one")
     parser.add_argument(
-        "--handler", action="append", default=[], metavar="MODULE:NAME",
-        help="called with the root, gives a handler; such as server.gdc:handler",
+        "--handler", action="append", default=[], metavar="MODULE:CLASS",
+        help="API that is given the root, such as server.gdc:GdcApi",
     )  # fmt: skip
     parser.add_argument(
         "--fault", action="append", default=[], metavar="PATTERN=KIND[*TIMES]", help="such as '*.gz=503*2'"

@@ -104,8 +104,8 @@ class Study(Section):
             # The default is not asked for: a cohort that names no method takes that of training.
             if self.counts_reference(name) and "counts" in rules.model_fields_set and rules.counts != used:
                 yield (
-                    f"cohorts.{name}.normalization.counts: {rules.counts}, but counts of every cohort are normalised as "
-                    f"those of the training cohort ({self.training}: {used}); remove it, or set {used}"
+                    f"cohorts.{name}.normalization.counts: {rules.counts}, but counts of every cohort are normalised "
+                    f"as those of the training cohort ({self.training}: {used}); remove it, or set {used}"
                 )
 
     def _stratify_faults(self) -> Iterator[str]:

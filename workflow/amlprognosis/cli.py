@@ -123,7 +123,12 @@ def _predict_words(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         "intermediate, adverse), numeric columns under the study's names; NA where unknown",
     )
     add("--mutations", type=Path, help="patient (first column) and a column of 0/1 per gene, or a MAF file")
-    add("--scale", choices=("log2", "linear", "counts"), default="log2", help="what the expression is (default log2)")
+    add(
+        "--scale",
+        choices=("log2", "linear", "counts"),
+        default="log2",
+        help="what the expression is (default log2; TPM is linear)",
+    )
     add(
         "--orientation",
         choices=("auto", "genes_in_rows", "samples_in_rows"),

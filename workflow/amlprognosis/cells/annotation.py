@@ -65,15 +65,15 @@ def _table(path: Path) -> pd.DataFrame:
     lines = read_lines(path)
     if not any(line.strip() for line in lines):
         raise InputError(f"{path}: the file is empty; retrieve it again")
-    rows = [[_unquoted(cell) for cell in line.split("\t")] for line in lines]
-    header = rows[0]
+    header = [_unquoted(cell) for cell in lines[0].split("\t")]
     twice = first_duplicate(header)
     if twice is not None:
         raise InputError(f"{path}, line 1: column {twice!r} occurs more than once")
     body = []
-    for number, row in enumerate(rows[1:], start=2):
-        if row == [""]:
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
             continue
+        row = [_unquoted(cell) for cell in line.split("\t")]
         if len(row) != len(header):
             raise InputError(
                 f"{path}, line {number}: {len(row)} fields, the header {len(header)}; not a tab-separated annotation "

@@ -110,9 +110,28 @@ def read_lines(path: Path) -> list[str]:
     return lines
 
 
+def unquoted(text: str, where: str) -> str:
+    """A name without blanks and quotation marks around it.
+
+    Raises
+    ------
+    InputError
+        A quotation mark without its partner.
+    """
+    text = text.strip()
+    if '"' in text:
+        inner = text[1:-1] if len(text) >= 2 and text[0] == text[-1] == '"' else text
+        if '"' in inner:
+            raise InputError(
+                f"{where}: {text[:40]!r} has a quotation mark without its partner; retrieve the file again"
+            )
+        return inner.strip()
+    return text
+
+
 def _unquote(name: bytes, where: str) -> str:
     try:
-        return name.decode("utf-8").strip().strip('"')
+        return unquoted(name.decode("utf-8"), where)
     except UnicodeDecodeError:
         raise InputError(f"{where}: {name[:40]!r} is not text in UTF-8; retrieve the file again") from None
 
@@ -196,7 +215,7 @@ def odd_count(text: bytes, where: str) -> int:
     InputError
         It is no integer >= 0.
     """
-    shown = text.decode("utf-8", errors="replace").strip().strip('"')
+    shown = unquoted(text.decode("utf-8", errors="replace"), where)
     if not _NUMBER.fullmatch(shown):  # Python's own float also takes 1_000 and digits of other scripts
         what = "an empty field" if not shown else f"{shown[:40]!r}"
         raise InputError(f"{where}: {what} instead of a count; counts must be integers >= 0")

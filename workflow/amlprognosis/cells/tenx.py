@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 from scipy import sparse
 
-from amlprognosis.cells.matrix import first_duplicate, line_blocks, odd_count, open_text_bytes, read_lines
+from amlprognosis.cells.matrix import first_duplicate, line_blocks, odd_count, open_text_bytes, read_lines, unquoted
 from amlprognosis.errors import InputError
 
 EXPRESSION = "Gene Expression"
@@ -75,9 +75,10 @@ def read_tenx(files: Mapping[str, Path]) -> TenxTable:
 
 def read_barcodes(path: str | Path) -> list[str]:
     """Barcodes, one per line (further columns are left out)."""
-    cells = [line.split("\t")[0].strip().strip('"') for line in read_lines(Path(path))]
-    if "" in cells:
-        raise InputError(f"{path}, line {cells.index('') + 1}: no barcode")
+    lines = enumerate(read_lines(Path(path)), start=1)
+    cells = [unquoted(line.split("\t")[0], f"{path}, line {number}") for number, line in lines]
+    if not cells or "" in cells:
+        raise InputError(f"{path}, line {cells.index('') + 1 if cells else 1}: no barcode")
     twice = first_duplicate(cells)
     if twice is not None:
         raise InputError(f"{path}: barcode {twice!r} occurs more than once; names must be unique")
@@ -92,7 +93,10 @@ def read_features(path: str | Path) -> tuple[list[str], list[str], list[str]]:
     InputError
         Rows of different lengths, an empty or repeated id.
     """
-    rows = [[cell.strip().strip('"') for cell in line.split("\t")] for line in read_lines(Path(path))]
+    lines = enumerate(read_lines(Path(path)), start=1)
+    rows = [[unquoted(cell, f"{path}, line {number}") for cell in line.split("\t")] for number, line in lines]
+    if not rows:
+        raise InputError(f"{path}: no features in it; retrieve it again")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):
             raise InputError(

@@ -36,10 +36,8 @@ SYMBOL_NAMES = (
     "hgnc_symbol",
 )
 # Rows at the end of count tables that are no genes: HTSeq and STAR.
-_NO_GENE = re.compile(
-    r"^(__(no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique)"
-    r"|N_(unmapped|multimapping|noFeature|ambiguous))$"
-)
+_NO_GENE = re.compile(r"__.*|N_(unmapped|multimapping|noFeature|ambiguous)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _PLAIN = re.compile(r"[0-9.eE+-]+")
 _SHEET_ERRORS = frozenset({"#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!"})
@@ -111,6 +109,9 @@ _Row = tuple[int, list[str]]
 
 def _text_rows(text: str, header: Sequence[str] | None, origin: str) -> Iterator[_Row]:
     """Header and rows of delimited text, the header as long as the rows."""
+    if control := _CONTROL.search(text):
+        line = text.count("\n", 0, control.start()) + 1
+        raise InputError(f"{origin}, line {line}: a control character; binary or damaged, retrieve it again")
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     while lines and lines[0][1].startswith("#"):  # featureCounts notes its command line
         del lines[0]

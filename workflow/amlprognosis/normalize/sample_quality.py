@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from amlprognosis.normalize.record import quality_record
 from amlprognosis.normalize.sex import sex_by_expression
 
 if TYPE_CHECKING:
@@ -23,10 +23,25 @@ COLUMNS = [
 
 
 def recorded_quality(adata: AnnData) -> dict[str, Any]:
-    """What was written of a cohort's normalisation when it was built; {} for cohorts of older releases."""
-    text = adata.uns.get("quality")
-    found: dict[str, Any] = json.loads(text) if isinstance(text, str) else {}
-    return found
+    """What was written of a cohort's normalisation when it was built; {} for cohorts of older releases.
+
+    Lists over patients are those of the patients in the cohort: others may have been left out since.
+    """
+    record = quality_record(adata)
+    names = [str(patient) for patient in adata.obs_names]
+    place = {str(patient): at for at, patient in enumerate(record.get("patients", []))}
+    if not all(name in place for name in names):
+        return {}
+    rows = [place[name] for name in names]
+    if rows == list(range(len(place))):
+        return record
+
+    def own(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: own(part) for key, part in value.items()}
+        return [value[at] for at in rows] if isinstance(value, list) and len(value) == len(place) else value
+
+    return {key: value if key == "scale" else own(value) for key, value in record.items()}
 
 
 def sample_quality(name: str, adata: AnnData) -> pd.DataFrame:

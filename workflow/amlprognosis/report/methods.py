@@ -103,6 +103,12 @@ def methods(study: Study, tables: Tables, software: dict[str, str]) -> list[str]
         f"Gene names were brought to approved symbols; candidate features were "
         f"{shared if study.features.genes == 'shared' else 'all genes of the training cohort'}."
     )
+    if study.features.batch is not None:
+        first += (
+            f" Batches ({study.features.batch}) were corrected by empirical Bayes (ComBat, "
+            "doi:10.1093/biostatistics/kxj037), location and scale learned in every training part anew; validation "
+            "cohorts were not."
+        )
     parts = []
     if "gene_index" in ran:
         g = settings.gene_index

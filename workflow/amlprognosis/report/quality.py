@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 import amlprognosis
 from amlprognosis.cohort import exclusions, preprocessing, provenance
@@ -24,7 +25,7 @@ from amlprognosis.report.figures import VEGALITE_VERSION, stable_ids, write_text
 from amlprognosis.report.flow_figures import figure_flow
 from amlprognosis.report.html_cells import Cell, Column, PageTable, p_cell, page_table, text_cell
 from amlprognosis.report.html_tables import generic
-from amlprognosis.report.quality_words import cohort_words, findings, of_cohort
+from amlprognosis.report.quality_words import METHODS, SCALES, cohort_words, findings, of_cohort
 from amlprognosis.report.templating import template, template_text
 from amlprognosis.report.theme import NothingToDraw, Panel, Tables, fixed, percent, specification, static_specification
 from amlprognosis.study import Study
@@ -43,12 +44,15 @@ def quality_tables(
 ) -> dict[str, pd.DataFrame]:
     """Tables of the quality pages of a study: batch_effects, components, sample_identity, sample_quality."""
     ordered = {name: cohorts[name] for name in study.cohorts}
-    batches = assess_batches(study, ordered, platform)
-    samples = [sample_quality(name, adata) for name, adata in ordered.items()]
+    # Sums in one order, whatever the number of cores.
+    with threadpool_limits(limits=1):
+        batches = assess_batches(study, ordered, platform)
+        samples = [sample_quality(name, adata) for name, adata in ordered.items()]
+        identity_table = sample_identity(ordered, study.training)
     return {
         "batch_effects": batches.effects,
         "components": batches.components,
-        "sample_identity": sample_identity(ordered, study.training),
+        "sample_identity": identity_table,
         "sample_quality": pd.concat(samples, ignore_index=True),
     }
 
@@ -244,11 +248,11 @@ def _scale(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     scale, counts = record.get("scale") or {}, record.get("counts") or {}
     lines = [
         ("Declared", str(scale.get("declared") or "")),
-        ("Found", str(scale.get("verdict") or "").replace("_", " ")),
+        ("Found", SCALES.get(str(scale.get("verdict")), "")),
         ("Evidence", str(scale.get("evidence") or "")),
         ("Processing", str(scale.get("processing") or "")),
         ("Evidence of the processing", str(scale.get("processing_evidence") or "")),
-        ("Counts normalised by", str(counts.get("method") or "").replace("_", " ")),
+        ("Counts normalised by", METHODS.get(str(counts.get("method")), "")),
         (
             "Reference",
             {"own": "its own", "training": "frozen, of the training cohort"}.get(str(counts.get("reference")), ""),

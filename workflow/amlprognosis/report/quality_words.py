@@ -25,6 +25,14 @@ MUCH_MISSING = 0.2
 # Largest library by the smallest above which depth itself may tell patients apart.
 UNEVEN = 10.0
 SEEN = (SLIGHT, CLEAR, STRONG)
+SCALES = {
+    "counts": "counts",
+    "tpm": "transcripts per million (TPM)",
+    "log2": "log2 values",
+    "linear": "linear values",
+    "log2_ratio": "log2 ratios",
+}
+METHODS = {"tmm": "TMM", "upper_quartile": "upper quartile", "vst": "variance-stabilising transformation"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,8 @@ def _values(adata: AnnData, record: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(PLAIN, f"Scale of the source: {told.iloc[0]}.")
         return
     doubts = list(scale.get("doubts") or [])
-    kind = f"The source holds {str(scale.get('verdict', '')).replace('_', ' ')} values"
+    verdict = str(scale.get("verdict", ""))
+    kind = f"The source holds {SCALES.get(verdict, verdict)}"
     processing = f", recognised as {scale['processing']}" if scale.get("processing") else ""
     evidence = f" ({scale['evidence']})" if scale.get("evidence") else ""
     yield Finding(CAUTION if doubts else GOOD, f"{kind}{processing}{evidence}.")

@@ -110,8 +110,8 @@ _Row = tuple[int, list[str]]
 def _text_rows(text: str, header: Sequence[str] | None, origin: str) -> Iterator[_Row]:
     """Header and rows of delimited text, the header as long as the rows."""
     if control := _CONTROL.search(text):
-        line = text.count("\n", 0, control.start()) + 1
-        raise InputError(f"{origin}, line {line}: a control character; binary or damaged, retrieve it again")
+        number = text.count("\n", 0, control.start()) + 1
+        raise InputError(f"{origin}, line {number}: a control character; binary or damaged, retrieve it again")
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     while lines and lines[0][1].startswith("#"):  # featureCounts notes its command line
         del lines[0]

@@ -351,6 +351,12 @@ def test_faulty_addresses(url, settings, tmp_path, waits):
         fetch(url, tmp_path / "a", settings=settings)
 
 
+def test_an_address_with_a_password_is_refused_without_telling_it(settings, tmp_path):
+    with pytest.raises(InputError, match=r"^example\.org/a: .*netrc") as error:
+        fetch("https://me:secret@example.org/a", tmp_path / "a", settings=settings)
+    assert "secret" not in str(error.value)
+
+
 def test_an_encoding_that_was_not_asked_for_is_undone_but_not_for_gz(tmp_path, settings, waits):
     zipped = gzip.compress(b"data\n", mtime=0)
 

@@ -124,6 +124,11 @@ def ask(
     """
     if url.lower().startswith("ftp://"):
         raise InputError(f"{url}: ftp is not spoken; most servers give the same files by https://")
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise InputError(
+            f"{url.rpartition('@')[2]}: its address has a name or password in it, which would be written into "
+            "PROVENANCE.json; put them into ~/.netrc"
+        )
     try:
         response = _session().request(
             "GET" if body is None else "POST",

@@ -15,11 +15,14 @@ from openpyxl import Workbook
 from server import FixtureServer
 
 from amlprognosis.errors import InputError
+from amlprognosis.normalize.assemble import assemble_cohort
 from amlprognosis.retrieve.count_files import read_count_archive
 from amlprognosis.retrieve.geo_supplement import plan, read, retrieve
+from amlprognosis.retrieve.read import read_source
 from amlprognosis.retrieve.sample_names import match_columns
+from amlprognosis.retrieve.sources import retrieve as retrieve_all
 from amlprognosis.retrieve.supplement_tables import read_supplement
-from amlprognosis.study import GeoSupplementSource, Retrieval
+from amlprognosis.study import GeoSupplementSource, Retrieval, load_study
 
 GSMS = ["GSM11", "GSM12", "GSM13"]
 MATRIX = "gene\tAML_1\tAML_2\tAML_3\nTP53\t10\t0\t3\nFLT3\t7\t100\t2\n"
@@ -333,3 +336,58 @@ def test_an_archive_as_supplement(geo, tmp_path):
     assert raw.expression.index.tolist() == GSMS
     assert raw.expression["TP53"].tolist() == [1, 2, 3]
     assert [s["step"] for s in raw.steps] == ["count files", "counter rows", "samples of the matrix"]
+
+
+@pytest.mark.parametrize("kind", ["symbol", "ensembl", "entrez"])
+def test_the_whole_way_to_a_cohort(tmp_path, kind):
+    rng = np.random.default_rng(2)
+    n = 40
+    ids = {
+        "symbol": ["TP53", "FLT3", "NPM1", "IDH1", "KMT2A"],
+        "ensembl": ["ENSG00000141510.11", "ENSG00000122025.9", "ENSG00000181163", "ENSG00000138413", "ENSG00000118058"],
+        "entrez": ["7157", "2322", "4869", "3417", "4297"],
+    }[kind]
+    gsms = [f"GSM{1000 + i}" for i in range(n)]
+    folder = tmp_path / "geo/series/GSE1nnn/GSE1234"
+    counts = pd.DataFrame(rng.poisson(300, (5, n)), index=ids, columns=[f"S{i}" for i in range(n - 1)] + ["POOL"])
+    (folder / "suppl").mkdir(parents=True)
+    counts.to_csv(folder / "suppl/GSE1234_counts.csv.gz", index_label="id")
+    header = {
+        "!Sample_title": [f"S{i}" for i in range(n)],
+        "!Sample_geo_accession": gsms,
+        "!Sample_characteristics_ch1": [f"os: {i + 1}" for i in range(n)],
+        "!Sample_characteristics_ch2": [f"dead: {i % 2}" for i in range(n)],
+    }
+    lines = ['!Series_title\t"t"', *("\t".join([k, *(f'"{v}"' for v in vs)]) for k, vs in header.items())]
+    lines = [line.replace("!Sample_characteristics_ch2", "!Sample_characteristics_ch1") for line in lines]
+    table = [
+        "!series_matrix_table_begin",
+        "\t".join(['"ID_REF"', *(f'"{g}"' for g in gsms)]),
+        "!series_matrix_table_end",
+    ]
+    (folder / "matrix").mkdir()
+    text = "\n".join([*lines, *table]) + "\n"
+    (folder / "matrix/GSE1234_series_matrix.txt.gz").write_bytes(gzip.compress(text.encode()))
+    cohort = {
+        "role": "training",
+        "source": {
+            "type": "geo_supplement",
+            "accession": "GSE1234",
+            "base_url": str(tmp_path / "geo"),
+            "supplement": "GSE1234_*counts*",
+            "gene_ids": kind,
+            "sample_field": "title",
+        },
+        "clinical": {"os_time": {"column": "os", "unit": "months"}, "os_event": {"column": "dead"}},
+    }
+    study = load_study({"study": "t", "title": "t", "data_root": "/", "cohorts": {"one": cohort}})
+    retrieve_all(study, "geo", "GSE1234", tmp_path / "out")
+    adata = assemble_cohort(study, "one", read_source(study, "one", tmp_path / "out"))
+    assert sorted(adata.var_names) == ["FLT3", "IDH1", "KMT2A", "NPM1", "TP53"]
+    assert adata.n_obs == n - 1
+    assert adata[gsms[7], "TP53"].layers["counts"].ravel()[0] == counts.loc[ids[0], "S7"]
+    reasons = adata.uns["exclusions"].set_index("patient")["reason"].to_dict()
+    assert reasons == {
+        "POOL": "column of the matrix that names no sample of the series",
+        gsms[-1]: "no expression data",
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from amlprognosis.retrieve.cells import plan, retrieve
 from amlprognosis.study import Retrieval
 from amlprognosis.study.cohorts import Atlas
 
-SHARED = Path(__file__).resolve().parents[4] / "shared"
+SHARED = Path(os.environ.get("AMLPROGNOSIS_SHARED", Path(__file__).resolve().parents[3].parent / "shared"))
 MTX = "%%MatrixMarket matrix coordinate integer general\n2 2 3\n1 1 5\n2 1 1\n2 2 7\n"
 TENX = {"matrix.mtx.gz": MTX, "barcodes.tsv.gz": "AAAC-1\nAAAG-1\n", "features.tsv.gz": "E1\tA\nE2\tB\n"}
 

@@ -314,6 +314,8 @@ def assemble_parts(request: CbioportalSource, parts: StudyParts, folder: Path) -
     )
     if parts.variants is not None:
         _add_mutations(raw, parts, of, ranks, chosen, folder)
+    elif request.mutations:
+        raw.steps.append(step("mutations", "the study has no mutation data"))
     return raw
 
 

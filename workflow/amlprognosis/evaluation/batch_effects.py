@@ -98,8 +98,11 @@ def assess_batches(study: Study, cohorts: Mapping[str, AnnData], platform: Platf
                 seed = derive_seed(study.seed, f"batches|{pair}", 0, 0)
                 group = _Group(COHORT, "cohort", labels)
                 effects.append(_row(pair, matrix, group, found, separation(found, labels, seed)))
-    table = pd.DataFrame(effects, columns=EFFECT_COLUMNS)
-    return BatchAssessment(table, pd.concat(spaces, ignore_index=True)[COMPONENT_COLUMNS])
+    known = [space for space in spaces if len(space)]
+    scores = (
+        pd.concat(known, ignore_index=True)[COMPONENT_COLUMNS] if known else pd.DataFrame(columns=COMPONENT_COLUMNS)
+    )
+    return BatchAssessment(pd.DataFrame(effects, columns=EFFECT_COLUMNS), scores)
 
 
 def groups_of(adata: AnnData) -> list[_Group]:

@@ -275,6 +275,7 @@ class TestApi:
         empty.mkdir()
         with FixtureServer(empty, [api]) as server:
             server.faults.add("*/api/genes*", "503", times=1)
+            server.faults.add("*/toy/meta_study.txt", "html", times=None)  # a portal's page for whatever is not there
             retrieve(request, server.url, tmp_path / "api", settings)
             asked = [item for item in server.log if "molecular-data" in item.path]
             assert len(asked) == 5  # one gene at a time: more would be above 10 values

@@ -114,10 +114,7 @@ def retrieve(request: CbioportalSource, base: str, destination: Path, settings: 
         records = cbioportal_api.retrieve(request, base, destination, settings)
     elif is_remote(base):
         folder = join(base, request.study)
-        first = Wanted(join(folder, STUDY_META), destination / STUDY_META, optional=True)
-        # Offline a study is complete in its folder, whichever way it came.
-        offline_api = settings.offline and (destination / cbioportal_api.STUDY).is_file()
-        found = None if offline_api else fetch_all([first], settings)[0]
+        found = _probe(Wanted(join(folder, STUDY_META), destination / STUDY_META, optional=True), destination, settings)
         if found:
             records = [found, *_retrieve_files(request, folder, destination, settings)]
         else:
@@ -134,6 +131,19 @@ def retrieve(request: CbioportalSource, base: str, destination: Path, settings: 
         records = [*found_here, *_retrieve_files(request, folder_here, destination, settings)]
     write_provenance(destination, records, LICENCE)
     return records
+
+
+def _probe(first: Wanted, destination: Path, settings: Retrieval) -> FileRecord | None:
+    """Record of ``meta_study.txt``; None where there is none and the API is to be asked."""
+    # Offline a study is complete in its folder, whichever way it came.
+    if settings.offline and (destination / cbioportal_api.STUDY).is_file():
+        return None
+    try:
+        return fetch_all([first], settings)[0]
+    except InputError:
+        if settings.offline:
+            raise
+        return None  # a portal answers unknown addresses with a page of its own
 
 
 def _listed(folder: str, settings: Retrieval) -> list[str] | None:

@@ -138,7 +138,7 @@ def plan(request: CbioportalSource, base: str, destination: Path) -> list[Planne
         (_page_name("genes", 0), "genes", ("genes",), paged),
         (
             "expression",
-            f"expression, {VALUES} values at a time (about 5 MB per patient in all; a study folder is smaller)",
+            f"expression, {VALUES} values at a time (about 6 MB per patient in all; a study folder is smaller)",
             ("molecular-profiles", profile, "molecular-data", "fetch"),
             {},
         ),

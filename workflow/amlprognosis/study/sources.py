@@ -206,7 +206,9 @@ class XenaSource(RemoteSource):
         default="{cohort}.clinical.tsv.gz", description="File of clinical columns; nothing: survival alone."
     )
     mutations: str | None = Field(
-        default=None, description="File of somatic variants, such as {cohort}.mutect2_snv.tsv.gz."
+        default=None,
+        description="File of somatic variants, such as {cohort}.somaticmutation_wxs.tsv.gz (older releases: "
+        "{cohort}.mutect2_snv.tsv.gz); only calls that passed the caller's filters count.",
     )
     probe_map: str | None = Field(
         default="gencode.v36.annotation.gtf.gene.probemap", description="File id -> symbol of the expression matrix."

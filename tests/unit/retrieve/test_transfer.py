@@ -150,7 +150,7 @@ def test_a_promise_of_more_bytes_than_come_is_no_success(server, get, settings):
     assert [entry.status for entry in server.log] == [200, 416, 200]
     # Here the server's size is wrong for good.
     server.faults.add("/a.txt.gz", "length", times=None)
-    with pytest.raises(InputError, match=r"given up after 2 attempts"):
+    with pytest.raises(InputError, match=r"the connection was cut \(Incomplete.*given up after 2 attempts"):
         get("a.txt.gz", settings=settings.model_copy(update={"attempts": 2}))
 
 
@@ -325,6 +325,9 @@ def test_redirects_are_followed_but_not_in_circles(server, get):
     server.faults.add("/c.bin", "redirect", to="/c.bin", times=None)
     with pytest.raises(InputError, match="in a circle"):
         get("c.bin")
+    server.faults.add("/d.bin", "redirect", to="http://[bad", times=None)
+    with pytest.raises(InputError, match=r"/d\.bin: not an address that can be asked"):
+        get("d.bin")
 
 
 def test_no_redirect_leaves_a_secure_connection():

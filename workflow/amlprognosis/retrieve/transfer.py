@@ -123,12 +123,11 @@ def _known(wanted: Wanted, part: Path) -> _Part | None:
 def _attempt(
     wanted: Wanted, part: Path, settings: Retrieval, stop: threading.Event, held: Validators | None
 ) -> Received | None:
-    try:
+    with contextlib.suppress(_Unfit):
         return _once(wanted, part, settings, stop, held)
-    except _Unfit:
-        log.info("%s: changed, or cannot be gone on with; begun anew", wanted.url)
-        discard(part)
-        return _once(wanted, part, settings, stop, held)
+    log.info("%s: changed, or cannot be gone on with; begun anew", wanted.url)
+    discard(part)
+    return _once(wanted, part, settings, stop, held)
 
 
 def _once(

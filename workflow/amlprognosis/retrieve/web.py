@@ -152,7 +152,7 @@ def ask(
         raise Passing(f"no answer within {settings.timeout_seconds:g} s") from None
     except (ConnectionError, ChunkedEncodingError) as error:
         raise Passing(f"no connection ({_root(error)})") from None
-    except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:  # of a redirect, too
         raise InputError(f"{url}: not an address that can be asked ({error})") from None
     if response.status_code in (200, 206, 304, 416):
         return response

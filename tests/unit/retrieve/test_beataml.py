@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import beataml_world as world
+import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
@@ -359,3 +360,42 @@ class TestGenuineFiles:
         assert (table["auc"].min(), table["auc"].max()) == (0.0, 286.3)
         row = table[(table["patient"] == "2003") & (table["drug"] == "17-AAG (Tanespimycin)")].iloc[0]
         assert (row["auc"], row["ic50"]) == (185.6, 6.32)
+
+    def test_a_cohort_of_simulated_expression_and_genuine_patients(self, tmp_path):
+        """Every one of the 805 patients is in the cohort, or left out for a stated reason."""
+        ids = read_clinical_json(REAL / "explorer_cohort.json")["patient"].tolist()
+        base = tmp_path / "base"
+        base.mkdir()
+        rows = [[int(name), f"BA{name}D", f"BA{name}R", None] for name in ids]
+        header = ["dbgap_subject_id", "dbgap_dnaseq_sample", "dbgap_rnaseq_sample", "rna_control"]
+        world.workbook(base / "beataml_waves1to4_sample_mapping.xlsx", [header, *rows])
+        columns = ["stable_id", "display_label", "description", "biotype", *(row[2] for row in rows)]
+        counts = np.random.default_rng(1).negative_binomial(2, 0.01, (4, len(ids)))
+        symbols = zip(("TSPAN6", "TNMD", "DPM1", "SCYL3"), ("003", "005", "419", "457"), counts, strict=True)
+        lines = ["\t".join((f"ENSG00000000{code}", name, "", "x", *map(str, row))) for name, code, row in symbols]
+        text = "\n".join(["\t".join(columns), *lines, ""])
+        (base / "beataml_waves1to4_counts_dbgap.txt").write_text(text)
+        variants = read_variants(REAL / "explorer_mutations.json")
+        variants["sample"] = "BA" + variants["sample"] + "D"
+        names = {
+            "sample": "dbgap_sample_id",
+            "gene": "symbol",
+            "variant_class": "variant_classification",
+            "vaf": "t_vaf",
+        }
+        table = variants.rename(columns=names)
+        table.to_csv(base / "beataml_wes_wv1to4_mutations_dbgap.txt", sep="\t", index=False)
+        request = source(clinical_json="x")
+        raw = read(request, brought(tmp_path, request), {"clinical_json": str(REAL / "explorer_cohort.json")})
+        assert raw.expression.shape == (553, 4)
+        obs, excluded, _ = map_clinical(raw.clinical, DEFAULT_CLINICAL, "x")
+        assert (len(obs), int(obs["os_event"].sum())) == (545, 307)
+        assert len(raw.exclusions) + len(excluded) + len(obs) == 805
+        counted = pd.Series([item["reason"] for item in (*raw.exclusions, *excluded)]).value_counts().to_dict()
+        assert counted == {
+            "no RNA sample at initial diagnosis": 213,
+            "another diagnosis than AML": 39,
+            "overall survival status missing": 8,
+        }
+        assert raw.mutations["FLT3-ITD"].sum() == 126
+        assert raw.mutations.loc[obs.index, ["FLT3-ITD", "NPM1", "DNMT3A"]].sum().tolist() == [125, 152, 108]

@@ -326,7 +326,7 @@ def test_redirects_are_followed_but_not_in_circles(server, get):
     with pytest.raises(InputError, match="in a circle"):
         get("c.bin")
     server.faults.add("/d.bin", "redirect", to="http://[bad", times=None)
-    with pytest.raises(InputError, match=r"/d\.bin: not an address that can be asked"):
+    with pytest.raises(InputError, match=r"/d\.bin: redirects to 'http://\[bad', which is no address"):
         get("d.bin")
 
 

@@ -70,7 +70,11 @@ class _Session(requests.Session):
         target = super().get_redirect_target(resp)
         if target is None:
             return None
-        whole = urllib.parse.urljoin(resp.url, target).lower()
+        try:
+            whole = urllib.parse.urljoin(resp.url, target).lower()
+        except ValueError:
+            resp.close()
+            raise InputError(f"{resp.url}: redirects to {target!r}, which is no address; name another mirror") from None
         if resp.url.lower().startswith("https:") and whole.startswith("http:"):
             resp.close()
             raise InputError(f"{resp.url}: redirects from https to {target}, an open connection; name another mirror")
@@ -152,7 +156,7 @@ def ask(
         raise Passing(f"no answer within {settings.timeout_seconds:g} s") from None
     except (ConnectionError, ChunkedEncodingError) as error:
         raise Passing(f"no connection ({_root(error)})") from None
-    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:  # of a redirect, too
+    except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
         raise InputError(f"{url}: not an address that can be asked ({error})") from None
     if response.status_code in (200, 206, 304, 416):
         return response

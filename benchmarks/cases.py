@@ -30,6 +30,7 @@ from amlprognosis.study.names import SETS, parse_grid_name
 from benchmarks.data import Cohort, simulated, w1
 from benchmarks.download import download
 from benchmarks.measure import ROOT, Found, Row, median_seconds, run_r
+from benchmarks.sources import sources
 
 NAN = float("nan")
 # Measured once with R 4.2.2 on a machine of this class, one thread (../shared/PEERS.md).
@@ -312,6 +313,7 @@ CASES: dict[str, Callable[[int, int], Found]] = {
     "nested": nested,
     "quality": quality,
     "download": download,
+    "sources": sources,
 }
 
 

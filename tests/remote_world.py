@@ -54,8 +54,8 @@ SMALL = Size(1500, 1500, 110, 120, 70, 30, 30, 60, 60)
 FULL = Size(12_000, GENES_OF_GENCODE_36, 151, 200, 422, 140, 163, 79, 104)
 
 
-def write_world(root: Path, size: Size = SMALL, seed: int = 7) -> dict[str, Any]:
-    """Write ``gdc/`` and ``geo/`` below a folder.
+def write_world(root: Path, size: Size = SMALL, seed: int = 7, *, only_gdc: bool = False) -> dict[str, Any]:
+    """Write ``gdc/`` and ``geo/`` (unless ``only_gdc``) below a folder.
 
     Returns
     -------
@@ -77,6 +77,8 @@ def write_world(root: Path, size: Size = SMALL, seed: int = 7) -> dict[str, Any]
         return draw_survival(facts, settings, clinical, mutations, latent, scores["hazard"], scales, rng), values, rng
 
     found = {"TCGA-LAML": _write_tcga(root / "gdc", facts, model, *make(size.tcga_cases), size)}
+    if only_gdc:
+        return found
     affymetrix, rng = make_probes(model, next(streams)), next(streams)
     illumina = make_probes(model, next(streams))
     illumina = Probes([f"ILMN_{1650000 + k}" for k in range(len(illumina.identifiers))], illumina.targets)
@@ -326,5 +328,6 @@ if __name__ == "__main__":
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("folder", type=Path)
     words.add_argument("--full", action="store_true", help="in the sizes of the real cohorts (about 1.5 GB)")
+    words.add_argument("--only-gdc", action="store_true", help="TCGA-LAML alone")
     chosen = words.parse_args()
-    print(write_world(chosen.folder, FULL if chosen.full else SMALL))
+    print(write_world(chosen.folder, FULL if chosen.full else SMALL, only_gdc=chosen.only_gdc))

@@ -69,7 +69,7 @@ def test_an_entry_that_no_program_reads_may_be_named_by_own_tables() -> None:
             {"catalogue": "BloodSpot"},
             r"BloodSpot cannot be a cohort: A page for one gene .* See https://www.bloodspot.eu",
         ),
-        ({"catalogue": "GSE116256"}, r"GSE116256 cannot be a cohort: it is an atlas: paste its section under atlases"),
+        ({"catalogue": "GSE116256"}, r"GSE116256 cannot be a cohort: it is an atlas; paste its section under .*\. See"),
         ({"catalogue": "GSE71014", "source": {"platfrm": 1}}, r"cohorts.A.source.platfrm: unknown key; did you mean"),
         ({"catalogue": 7}, r"cohorts.A.catalogue: .*string"),
         ({"catalogue": "", "source": TABLES}, r"clinical is needed for this source"),

@@ -95,6 +95,5 @@ def test_gene_map_and_patterns(tmp_path):
     (tmp_path / "m.tsv").write_text("ID\tsymbol\n1_at\tA\n1_at\tB\n2_at\tNA\n")
     assert read_gene_map(tmp_path / "m.tsv").to_dict() == {"1_at": "A /// B", "2_at": ""}
     assert patients_of(["X-1-03", "X-2-03"], r"^(X-\d)", "k").to_dict() == {"X-1-03": "X-1", "X-2-03": "X-2"}
-    for pattern, words in (("(", "not a regular"), ("X", "no group"), ("(Y)", "matches no sample")):
-        with pytest.raises(InputError, match=words):
-            patients_of(["X-1"], pattern, "k")
+    with pytest.raises(InputError, match="matches no sample"):
+        patients_of(["X-1"], "(Y)", "k")

@@ -61,7 +61,35 @@ def changed(path: str, value: object) -> dict:
         ("crossvalidation.stratify", ["risk"], r"stratify: 'risk' is no column of groups of A. Known are none; map it"),
         ("cohorts.A.role", "validation", r"exactly one cohort must have role: training \(found none\)"),
         ("cohorts.A.clinical", None, r"cohorts.A: clinical is needed for this source"),
-        ("cohorts.A.clinical.os_event.dead", ["0"], r"cannot mean both dead and alive"),
+        ("cohorts.A.clinical.os_event.dead", ["0"], r"'0' cannot mean both dead and alive"),
+        ("cohorts.A.clinical.os_event.dead", ["0.0"], r"os_event: '0' cannot mean both dead and alive"),
+        ("cohorts.A.clinical.os_event.dead", [], r"os_event.dead: .*at least 1 item"),
+        ("cohorts.A.clinical.sex", {"column": "s", "male": ["F"]}, r"sex: 'F' cannot mean both female and male"),
+        (
+            "cohorts.A.clinical.risk",
+            {"column": "r", "adverse": ["Favorable"]},
+            r"risk: 'Favorable' cannot mean both favourable and adverse",
+        ),
+        ("cohorts.A.titel", "x", r"cohorts.A.titel: unknown key.* Valid keys here: role"),
+        ("cohorts.A.source.gene_ids", "probe", r"cohorts.A.source: gene_map is needed for gene_ids: probe"),
+        ("cohorts.A.source.patient_pattern", "(", r"source.patient_pattern: not a regular expression: missing \)"),
+        ("cohorts.A.source.patient_pattern", "X", r"source.patient_pattern: has no group"),
+        ("cohorts.A.clinical.extract", {"d": {"column": "c", "pattern": "("}}, r"extract.d.pattern: not a regular"),
+        ("cohorts.A.clinical.extract", {"d": {"column": "c", "pattern": "d"}}, r"pattern: has no group"),
+        ("cohorts.A.clinical.extract", {"d": {"column": "c", "pattern": "(a)(b)"}}, r"pattern: has 2 groups; put"),
+        ("cohorts.A.source", {"type": "gdc", "project": ".."}, r"source.project: String should match"),
+        ("cohorts.A.source", {"type": "gdc", "base_url": "https://"}, r"source.base_url: no address: http:// or"),
+        ("cohorts.A.source", {"type": "gdc", "base_url": "http//x"}, r"source.base_url: no address: http:// or"),
+        ("cohorts.A.source", {"type": "gdc", "base_url": "http://x:99999"}, r"source.base_url: no address: http:// or"),
+        ("cohorts.A.source", {"type": "xena", "cohort": "T", "survival": "{cohrt}.x"}, r"survival: the name of a file"),
+        (
+            "cohorts.A.source",
+            {"type": "geo_supplement", "accession": "GSE1", "supplement": "../x"},
+            r"supplement: the name of a file in suppl/, without folders",
+        ),
+        ("retrieval.mirrors", {"geo": "ftp://x"}, r"retrieval.mirrors.geo: ftp:// is not spoken"),
+        ("retrieval.mirrors", {"geos": "x"}, r"retrieval.mirrors.geos: Input should be 'geo', 'gdc'"),
+        ("retrieval.timeout_seconds", float("inf"), r"retrieval.timeout_seconds: .*3600"),
         ("crossvalidation.folds", 1, r"crossvalidation.folds: .*greater than or equal to 2 \(given: 1\)"),
         ("evaluation.main_horizon_years", 4, r"main_horizon_years must be one of"),
         ("cohorts.A.source.clinical_id", None, r"cohorts.A.source.clinical_id: "),
@@ -97,8 +125,24 @@ def test_missing_data_files_are_all_named(tmp_path: Path) -> None:
     assert "cohorts.A.source.expression: no such file or folder" in str(caught.value)
     assert "cohorts.A.source.clinical: no such file or folder" in str(caught.value)
     (tmp_path / "e.tsv").touch()
+    (tmp_path / "c.tsv").mkdir()
+    with pytest.raises(InputError, match=r"cohorts.A.source.clinical: a folder, where a file is meant: "):
+        check_files(study)
+    (tmp_path / "c.tsv").rmdir()
     (tmp_path / "c.tsv").touch()
     check_files(study)
+
+
+def test_a_mirror_that_is_no_folder_is_named_by_its_own_key(tmp_path: Path) -> None:
+    content = changed("retrieval.mirrors", {"gdc": f"file://{tmp_path}/my%20gdc"})
+    content["cohorts"]["A"]["source"] = {"type": "gdc"}
+    study = load_study(content)
+    assert study.base(study.cohorts["A"].source) == f"{tmp_path}/my gdc"  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"retrieval.mirrors.gdc: no such file or folder: .*/my gdc"):
+        check_files(study)
+    (tmp_path / "my gdc").touch()
+    with pytest.raises(InputError, match=r"retrieval.mirrors.gdc: a file, where a folder is meant"):
+        check_files(study)
 
 
 def test_every_model_belongs_to_one_group_and_has_a_label() -> None:

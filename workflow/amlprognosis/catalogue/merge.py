@@ -52,7 +52,7 @@ def _cohort(cohort: Mapping[str, Any], place: str) -> dict[str, Any]:
     if entry.cohort is not None and own.get("type", entry.way) == entry.way:
         taken = _over(taken, entry.cohort)
     elif not own:
-        how = "it is an atlas: paste its section under atlases" if entry.atlas is not None else entry.reason
+        how = "it is an atlas; paste its section under atlases." if entry.atlas is not None else entry.reason
         raise InputError(f"{place}: {key} cannot be a cohort: {how} See {entry.address}")
     return _over(taken, {**cohort, "catalogue": key})
 

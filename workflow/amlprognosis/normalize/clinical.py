@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
@@ -13,21 +12,12 @@ from amlprognosis.cohort import SEXES, require_column, shown, step
 from amlprognosis.errors import InputError
 from amlprognosis.genomics.risk import map_risk
 from amlprognosis.study import DAYS_PER_MONTH, DAYS_PER_YEAR, Clinical
+from amlprognosis.study.base import canonical
 
 PATIENT = "patient"  # in clinical.exclude: the patient's own id
 DAYS = {"days": 1.0, "months": DAYS_PER_MONTH, "years": DAYS_PER_YEAR}
 # What pandas, R and databases write for a missing number, beside the study's own texts.
 _NOT_A_VALUE = frozenset({"", "nan", "<na>", "none", "null"})
-
-
-def canonical(text: str) -> str:
-    """Text for comparison: trimmed, and whole numbers without decimals, so that 1.0 equals 1."""
-    text = text.strip()
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return str(int(number)) if math.isfinite(number) and number == int(number) else text
 
 
 def is_missing(values: pd.Series, mapping: Clinical) -> pd.Series:
@@ -168,8 +158,8 @@ def extract_columns(clinical: pd.DataFrame, mapping: Clinical, origin: str) -> p
     Raises
     ------
     InputError
-        No such column to read, a new name that the table has already, a pattern that is no regular expression, has not
-        exactly one group or matches no text at all (with texts that it was tried on).
+        No such column to read, a new name that the table has already, or a pattern that matches no text at all (with
+        texts that it was tried on).
     """
     clinical = clinical.copy() if mapping.extract else clinical
     for name, rule in mapping.extract.items():
@@ -177,15 +167,7 @@ def extract_columns(clinical: pd.DataFrame, mapping: Clinical, origin: str) -> p
         require_column(clinical.columns, rule.column, f"{place}.column")
         if name in clinical.columns:
             raise InputError(f"{place}: the table has a column {name!r} already; choose another name")
-        try:
-            pattern = re.compile(rule.pattern)
-        except re.error as error:
-            raise InputError(f"{place}.pattern: {rule.pattern!r} is not a regular expression: {error}") from None
-        if pattern.groups != 1:
-            raise InputError(
-                f"{place}.pattern: {rule.pattern!r} has {pattern.groups} groups; put the value in one pair of "
-                "parentheses, and write others as (?:...)"
-            )
+        pattern = re.compile(rule.pattern)
         texts = clinical[rule.column].astype(str)
         found = [pattern.search(text) for text in texts]
         if not any(found):

@@ -58,8 +58,6 @@ def _read_tables(study: Study, name: str, source: TablesSource) -> RawCohort:
     records = [asdict(local_record(path)) for path in sorted(set(paths.values()))]
     expression = read_expression(paths["expression"], source.orientation)
     clinical = read_clinical(paths["clinical"], source.clinical_id)
-    if source.gene_ids == "probe" and "gene_map" not in paths:
-        raise InputError(f"{key}.gene_map: needed for gene_ids: {source.gene_ids}; give a table id -> symbol")
     patients = patients_of([*expression.index, *clinical.index], source.patient_pattern, f"{key}.patient_pattern")
     _refuse_repeats(expression.index, patients, paths["expression"], key)
     _refuse_repeats(clinical.index, patients, paths["clinical"], key)
@@ -98,17 +96,12 @@ def patients_of(names: list[str], pattern: str | None, key: str, *, strict: bool
     Raises
     ------
     InputError
-        A pattern that is no regular expression, has no group, or (strict) matches no name.
+        A pattern that (strict) matches no name.
     """
     unique = list(dict.fromkeys(str(name) for name in names))
     if pattern is None:
         return pd.Series(unique, index=unique, dtype=object)
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise InputError(f"{key}: {pattern!r} is not a regular expression: {error}") from None
-    if compiled.groups < 1:
-        raise InputError(f"{key}: {pattern!r} has no group; put the patient's part in parentheses")
+    compiled = re.compile(pattern)
     found = {name: compiled.search(name) for name in unique}
     if strict and not any(found.values()):
         raise InputError(f"{key}: {pattern!r} matches no sample name, such as {shown(unique, 3)}")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from amlprognosis.study.base import Name, Section
+from amlprognosis.study.base import Address, Name, PatternOfOne, Section, canonical
 from amlprognosis.study.sources import OWN_MAPPING, Source
 
 
@@ -17,18 +17,27 @@ class TimeColumn(Section):
     unit: Literal["days", "months", "years"] = Field(description="Unit of the column.")
 
 
+def _apart(**labels: list[str]) -> None:
+    """Refuse a label of two meanings, compared as the values of the table are."""
+    meant: dict[str, str] = {}
+    for meaning, texts in labels.items():
+        for text in texts:
+            if meant.setdefault(canonical(text), meaning) != meaning:
+                raise ValueError(f"{text!r} cannot mean both {meant[canonical(text)]} and {meaning}")
+
+
 class EventColumn(Section):
     """Where death is found."""
 
     column: str = Field(description="Column that holds the event.")
-    dead: list[str] = Field(default=["1"], description="Values that mean death; compared as text, 1.0 equals 1.")
+    dead: list[str] = Field(
+        default=["1"], min_length=1, description="Values that mean death; compared as text, 1.0 equals 1."
+    )
     alive: list[str] = Field(default=["0"], description="Values that mean alive at last follow-up.")
 
     @model_validator(mode="after")
     def _disjoint(self) -> EventColumn:
-        both = sorted(set(self.dead) & set(self.alive))
-        if both:
-            raise ValueError(f"{both} cannot mean both dead and alive")
+        _apart(dead=self.dead, alive=self.alive)
         return self
 
 
@@ -46,6 +55,11 @@ class SexColumn(Section):
     female: list[str] = Field(default=["female", "Female", "F", "f"], description="Values that mean female.")
     male: list[str] = Field(default=["male", "Male", "M", "m"], description="Values that mean male.")
 
+    @model_validator(mode="after")
+    def _disjoint(self) -> SexColumn:
+        _apart(female=self.female, male=self.male)
+        return self
+
 
 class RiskColumn(Section):
     """Where the risk group at diagnosis is found."""
@@ -55,6 +69,11 @@ class RiskColumn(Section):
     favourable: list[str] = Field(default=["Favorable", "favorable"], description="Labels of favourable risk.")
     intermediate: list[str] = Field(default=["Intermediate", "intermediate"], description="Labels between.")
     adverse: list[str] = Field(default=["Adverse", "adverse"], description="Labels of adverse risk.")
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> RiskColumn:
+        _apart(favourable=self.favourable, intermediate=self.intermediate, adverse=self.adverse)
+        return self
 
 
 class NumericColumn(Section):
@@ -70,7 +89,7 @@ class Exclusion(Section):
     column: str = Field(
         description="Column looked at; patient: the patient's own id, where the table has no column of that name."
     )
-    values: list[str] = Field(description="Values that exclude a patient.")
+    values: list[str] = Field(min_length=1, description="Values that exclude a patient.")
     reason: str = Field(description="Reason shown in the flow diagram.")
 
 
@@ -78,7 +97,7 @@ class ExtractedColumn(Section):
     """A column cut out of the text of another."""
 
     column: str = Field(description="Column (or GEO characteristics key) that holds the text.")
-    pattern: str = Field(
+    pattern: PatternOfOne = Field(
         description="Regular expression with one group: the part of the text that becomes the value; no match is a "
         "missing value."
     )
@@ -268,7 +287,7 @@ class Atlas(Section):
 
     label: str = Field(default="", description="Name shown in the report; the key by default.")
     accession: Annotated[str, StringConstraints(pattern=r"^GSE\d+$")] = Field(description="Series, GSE....")
-    base_url: str | None = Field(
+    base_url: Address | None = Field(
         default=None,
         description="GEO or a mirror: a URL, file:// or a folder; by default GEO, or retrieval.mirrors.geo.",
     )

@@ -13,9 +13,13 @@ from pydantic import BaseModel, ValidationError
 
 from amlprognosis.errors import InputError
 from amlprognosis.signatures.tables import published_signatures, signature_path
+from amlprognosis.study.cohorts import Atlas
 from amlprognosis.study.model import Study
 from amlprognosis.study.names import signature_fault
-from amlprognosis.study.sources import SOURCES, RemoteSource
+from amlprognosis.study.sources import SERVICES, SOURCES, RemoteSource
+
+# Ends of the keys whose values are folders, not files.
+_FOLDERS = (".base_url", *(f"retrieval.mirrors.{service}" for service in SERVICES))
 
 
 def load_study(source: str | Path | Mapping[str, Any], *, name: str = "the configuration") -> Study:
@@ -72,13 +76,17 @@ def check_files(study: Study, *, name: str = "the study", produced: frozenset[st
     InputError
         Every missing file with its key.
     """
-    missing = [
-        f"{name}: {key}: no such file or folder: {path}; {remedy}"
-        for key, path, remedy in _named_files(study)
-        if path not in produced and not os.path.exists(path)
-    ]
-    if missing:
-        raise InputError("\n".join(missing))
+    faults = []
+    for key, path, remedy in _named_files(study):
+        folder = key.endswith(_FOLDERS)
+        if path in produced or (os.path.isdir(path) if folder else os.path.isfile(path)):
+            continue
+        what = "no such file or folder"
+        if os.path.exists(path):
+            what = "a file, where a folder is meant" if folder else "a folder, where a file is meant"
+        faults.append(f"{name}: {key}: {what}: {path}; {remedy}")
+    if faults:
+        raise InputError("\n".join(dict.fromkeys(faults)))
     _check_signatures(study)
 
 
@@ -106,23 +114,29 @@ def _named_files(study: Study) -> Iterator[tuple[str, str, str]]:
     )
     for signature, path in study.models.signatures.items():
         yield f"models.signatures.{signature}", path, "give the path of a table, relative to the working folder"
+    asked: dict[str, RemoteSource | Atlas] = {}
     for cohort, settings in study.cohorts.items():
         for key, path in study.source_paths(cohort).items():
             yield f"cohorts.{cohort}.source.{key}", path, remedy
-        if study.simulate is None and isinstance(settings.source, RemoteSource):
-            base = study.base(settings.source)
-            if not base.startswith("http"):
-                yield f"cohorts.{cohort}.source.base_url", base, remedy
+        if isinstance(settings.source, RemoteSource):
+            asked[f"cohorts.{cohort}.source.base_url"] = settings.source
     for atlas, chosen in study.atlases.items():
         yield f"atlases.{atlas}.cell_type_sets", chosen.cell_type_sets, "give the path of a GMT file"
-        base = study.base(chosen)
-        if study.simulate is None and not base.startswith("http"):
-            yield f"atlases.{atlas}.base_url", base, remedy
+        asked[f"atlases.{atlas}.base_url"] = chosen
+    for key, request in asked.items():
+        base = study.base(request)
+        if study.simulate is None and not base.startswith(("http://", "https://")):
+            yield key if request.base_url else f"retrieval.mirrors.{request.service}", base, remedy
 
 
 def _explain(error: ValidationError) -> Iterator[str]:
     for item in error.errors():
-        places = [str(part) for part in item["loc"] if part not in SOURCES]
+        # A source's type stands behind the key source; elsewhere geo and the like are names.
+        behind = ["", *item["loc"]]
+        pairs = zip(behind, item["loc"], strict=False)
+        places = [
+            str(part) for before, part in pairs if part != "[key]" and not (before == "source" and part in SOURCES)
+        ]
         key = ".".join(places) or "(top level)"
         if item["type"] == "extra_forbidden":
             yield f"{key}: unknown key{_suggestion(item['loc'])}"
@@ -148,7 +162,7 @@ def _suggestion(location: tuple[int | str, ...]) -> str:
         return "; see config/README.md"
     valid = list(model.model_fields)
     near = difflib.get_close_matches(str(location[-1]), valid, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     return f"{hint} Valid keys here: {', '.join(valid)}"
 
 

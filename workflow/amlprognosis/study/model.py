@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 import os
+import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -268,7 +269,9 @@ class Study(Section):
         """Base of a source: a http(s) URL as it is, anything else a folder seen from the working folder."""
         if base_url.startswith(("http://", "https://")):
             return base_url.rstrip("/")
-        return self.path(base_url.removeprefix("file://"))
+        if base_url.startswith("file://"):
+            base_url = urllib.parse.unquote(base_url.removeprefix("file://").removeprefix("localhost"))
+        return self.path(base_url)
 
     def source_paths(self, name: str) -> dict[str, str]:
         """Keys and resolved paths of the user's files that a cohort reads in place."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from amlprognosis.study.base import Section
+from amlprognosis.study.base import Address, Pattern, Section
 
 Service = Literal["geo", "gdc", "xena", "cbioportal", "beataml", "genenames"]
 # The services themselves; retrieval.mirrors and base_url name other places.
@@ -18,7 +18,7 @@ SERVICES: dict[str, str] = {
     "beataml": "https://github.com/biodev/beataml2.0_data/raw/6e403e142469dfb8ab20af0a4e6bf0fdaaf474e8",
     "genenames": "https://storage.googleapis.com/public-download-files/hgnc",
 }
-Accession = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
+Accession = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 GeneIds = Literal["symbol", "ensembl", "entrez", "refseq", "probe"]
 
 
@@ -30,7 +30,7 @@ class Retrieval(Section):
         description="Use no network: only files that are there (results/retrieved, the cache, folders); what is "
         "missing is listed with its address and its place.",
     )
-    mirrors: dict[Service, str] = Field(
+    mirrors: dict[Service, Address] = Field(
         default={}, description="Other places of whole services: a URL, file:// or a folder laid out as the service."
     )
     cache: str = Field(
@@ -38,7 +38,9 @@ class Retrieval(Section):
         description="Folder of downloaded files, shared by studies and, if you like, by projects; files are linked "
         "from there.",
     )
-    timeout_seconds: float = Field(default=60, gt=0, description="Longest silence of a server before a new attempt.")
+    timeout_seconds: float = Field(
+        default=60, gt=0, le=3600, description="Longest silence of a server before a new attempt."
+    )
     attempts: int = Field(default=6, ge=1, le=50, description="Attempts per file; each goes on where the last ended.")
     connections: int = Field(default=4, ge=1, le=16, description="Files downloaded at a time.")
 
@@ -63,11 +65,17 @@ class TablesSource(Section):
     )
     clinical: str = Field(description="Clinical table, a row per sample or patient.")
     clinical_id: str = Field(description="Column of the clinical table that names the sample.")
-    patient_pattern: str | None = Field(
+    patient_pattern: Pattern | None = Field(
         default=None, description="Regular expression whose first group is the patient in a sample name."
     )
     mutations: str | None = Field(default=None, description="MAF file, plain or gzipped.")
     source_note: str = Field(default="", description="Origin, licence and citation, as shown in the report.")
+
+    @model_validator(mode="after")
+    def _probes_need_a_map(self) -> TablesSource:
+        if self.gene_ids == "probe" and not self.gene_map:
+            raise ValueError("gene_map is needed for gene_ids: probe; give a table id -> symbol")
+        return self
 
     def paths(self) -> dict[str, str]:
         """Keys and paths of the files that this source reads in place."""
@@ -84,7 +92,7 @@ class RemoteSource(Section):
     """What sources that are retrieved have in common."""
 
     service: ClassVar[str]
-    base_url: str | None = Field(
+    base_url: Address | None = Field(
         default=None,
         description="The service or a mirror of it: a URL, file:// or a folder laid out as the service; by default the "
         "service, or retrieval.mirrors.",
@@ -111,7 +119,7 @@ class _Series(RemoteSource):
         description="Characteristics key (or header field, such as title) that names the patient, where a patient may "
         "have several samples; by default each sample is a patient.",
     )
-    patient_pattern: str | None = Field(
+    patient_pattern: Pattern | None = Field(
         default=None, description="Regular expression whose first group is the patient in that column."
     )
     clinical_table: str | None = Field(
@@ -174,6 +182,13 @@ class GeoSupplementSource(_Series):
         "columns of the matrix; auto takes the one that names them all.",
     )
 
+    @field_validator("supplement")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        if not value or "/" in value:
+            raise ValueError("the name of a file in suppl/, without folders")
+        return value
+
 
 class GdcSource(RemoteSource):
     """STAR-counts files, clinical data and MAF files of a GDC project."""
@@ -218,6 +233,14 @@ class XenaSource(RemoteSource):
         description="What the numbers are; log2_counts: log2(count + 1), from which counts are recovered.",
     )
 
+    @field_validator("expression", "survival", "phenotype", "mutations", "probe_map")
+    @classmethod
+    def _is_a_name(cls, value: str | None) -> str | None:
+        left = (value or "").replace("{cohort}", "")
+        if value is not None and (not value or set("{}") & set(left) or value.startswith("/") or ".." in value):
+            raise ValueError("the name of a file of the hub; {cohort} stands for the key cohort")
+        return value
+
     @property
     def folder(self) -> str:
         """Cohort under which the files are kept."""
@@ -230,7 +253,7 @@ class CbioportalSource(RemoteSource):
     service: ClassVar[str] = "cbioportal"
     type: Literal["cbioportal"] = Field(description="A cBioPortal study.")
     study: Accession = Field(description="Study id, such as laml_tcga_pub.")
-    profile: str = Field(
+    profile: Accession = Field(
         description="Stable id of the expression profile without the study, such as rna_seq_v2_mrna (of a meta file or "
         "the API)."
     )

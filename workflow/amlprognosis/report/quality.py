@@ -98,7 +98,7 @@ def render_quality_page(study: Study, name: str, adata: AnnData, tables: Mapping
     record = recorded_quality(adata)
     files = provenance(adata)
     steps = preprocessing(adata)
-    of_genes = steps["step"].astype(str).map(lambda text: any(word in text for word in GENE_STEPS))
+    of_genes = np.array([any(word in str(text) for word in GENE_STEPS) for text in steps["step"]], dtype=bool)
     text = template("quality.html.j2").render(
         study=study,
         name=name,

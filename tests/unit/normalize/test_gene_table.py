@@ -196,3 +196,48 @@ def test_a_cohort_of_ids(kind):
     assert "10 by the HGNC table of 2024-07-23" in steps.loc[f"{name} ids to symbols", "detail"]
     if kind == "ensembl":
         assert cohort.var.loc["TP53", "ensembl"] == "ENSG00000141510"
+
+
+# As GENCODE 22 calls them: the read-through gene bears the name of its second half, and the other way round.
+OLD_NAMES = {"ENSG00000011052.20": "NME2", "ENSG00000243678.10": "NME1-NME2", "ENSG00000999999.1": "AC000001.1"}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"type": "gdc", "project": "TCGA-LAML"}, {"NME1-NME2": 10, "NME2": 1000, "AC000001.1": 100}),
+        (
+            {
+                "type": "tables",
+                "expression": "e.tsv",
+                "scale": "counts",
+                "gene_ids": "ensembl",
+                "gene_map": "m.tsv",
+                "clinical": "c.tsv",
+                "clinical_id": "id",
+            },
+            {"NME2": 10, "NME1-NME2": 1000, "AC000001.1": 100},
+        ),
+    ],
+    ids=["service", "own tables"],
+)
+def test_ids_rule_over_the_names_of_a_source_but_not_over_the_users(source, expected):
+    patients = [f"P{k}" for k in range(40)]
+    counts = np.array([10.0, 1000.0, 100.0]) * np.linspace(1, 2, 40)[:, None]
+    mapping = {"os_time": {"column": "t", "unit": "days"}, "os_event": {"column": "e"}}
+    cohort = {"role": "training", "source": source, "clinical": mapping}
+    study = load_study({"study": "ids", "title": "ids", "cohorts": {"A": cohort}})
+    raw = RawCohort(
+        expression=pd.DataFrame(np.round(counts), index=patients, columns=list(OLD_NAMES)),
+        scale="counts",
+        gene_ids="ensembl",
+        clinical=pd.DataFrame(
+            {"t": [str(100 + k) for k in range(40)], "e": [str(k % 2) for k in range(40)]}, index=patients
+        ),
+        patients=pd.Series(patients, index=patients),
+        gene_map=pd.Series(OLD_NAMES),
+    )
+    found = assemble_cohort(study, "A", raw)
+    first = pd.Series(found.layers["counts"][0], index=found.var_names)
+    assert first.to_dict() == expected
+    assert found.var.loc["AC000001.1", "ensembl"] == "ENSG00000999999"

@@ -22,7 +22,7 @@ from amlprognosis.normalize.record import Quantiles, Record, missing_share
 from amlprognosis.normalize.reference import CountsReference
 from amlprognosis.normalize.scale import ScaleEvidence, recognise_processing, sample_quantiles, to_log2
 from amlprognosis.normalize.tpm import check_tpm, normalize_tpm, tpm_or_fpkm
-from amlprognosis.study import Clinical, Cohort, Study
+from amlprognosis.study import Clinical, Cohort, Study, TablesSource
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -156,6 +156,7 @@ class _Normalized:
     ) -> None:
         self.rules = settings.normalization
         self.raw, self.origin, self.training, self.reference, self.study = raw, origin, training, reference, study
+        self.own_map = isinstance(settings.source, TablesSource)
         self.steps: list[dict[str, Any]] = []
         self.counts: pd.DataFrame | None = None
         self.ensembl = pd.Series(dtype=object)
@@ -303,10 +304,14 @@ class _Normalized:
         return merged
 
     def _symbols_of_ids(self, matrix: pd.DataFrame) -> tuple[pd.DataFrame, pd.Index]:
-        """Columns of ids with a gene, named by its symbol: by the source's own table, then by the frozen one."""
+        """Columns of ids with a gene, named by its symbol.
+
+        By the frozen table, then by the source's own: annotations of another year call other genes by a name. A map
+        that the user gives (own tables) comes first.
+        """
         kind = self.raw.gene_ids
-        bare = pd.Index([bare_id(name, kind) for name in matrix.columns], dtype=object)
         symbols = symbols_of(matrix.columns, kind).to_numpy(dtype=object)
+        bare = pd.Index([bare_id(name, kind) for name in matrix.columns], dtype=object)
         by_table = symbols != ""
         if self.raw.gene_map is not None:
             own = self.raw.gene_map[~self.raw.gene_map.index.duplicated()].fillna("")
@@ -314,8 +319,9 @@ class _Normalized:
             plain = plain[~plain.index.duplicated()].reindex(bare).fillna("").to_numpy(dtype=object)
             exact = own.reindex(matrix.columns).fillna("").to_numpy(dtype=object)
             given = np.where(exact != "", exact, plain)
-            by_table &= given == ""
-            symbols = np.where(given != "", given, symbols)
+            if self.own_map:
+                by_table &= given == ""
+            symbols = np.where(by_table, symbols, given)
         named = symbols != ""
         if not named.any():
             raise InputError(

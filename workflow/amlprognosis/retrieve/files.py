@@ -7,14 +7,29 @@ import io
 import zlib
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from amlprognosis.cohort import shown
 from amlprognosis.errors import InputError
 
 GZIP_MAGIC = b"\x1f\x8b"
 CHUNK = 1 << 20
+# Files of other kinds, by their first bytes, and what to do with them.
+_FOREIGN = (
+    (b"PK\x03\x04", "an Excel workbook or a zip archive; name a workbook .xlsx, unpack an archive"),
+    (b"\xd0\xcf\x11\xe0", "a file of old Office programs (.xls); save it as .xlsx or as text"),
+    (b"BZh91AY&SY", "compressed with bzip2; unpack it (bunzip2), or compress it with gzip"),
+    (b"\xfd7zXZ\x00", "compressed with xz; unpack it (unxz), or compress it with gzip"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd; unpack it (unzstd), or compress it with gzip"),
+    (b"7z\xbc\xaf", "a 7z archive; unpack it"),
+    (b"PAR1", "a parquet file; name it .parquet"),
+    (b"\x89HDF", "an HDF5 file; name it .h5ad if it is one"),
+    (b"RDX2\n", "R's own format; save the table as text (write.table)"),
+    (b"RDX3\n", "R's own format; save the table as text (write.table)"),
+    (b"X\n\x00\x00\x00", "R's own format; save the table as text (write.table)"),
+    (b"%PDF-", "a PDF; save the table as text"),
+    (b"{\\rtf", "a word processor's file; save the table as text"),
+)
 _HTML = (b"<!doctype html", b"<html", b'<?xml version="1.0" encoding="utf-8"?><!doctype html')
 
 
@@ -107,10 +122,13 @@ def read_text(path: str | Path) -> str:
     Raises
     ------
     InputError
-        As :func:`read_bytes`, or a file in UTF-16 or a binary file.
+        As :func:`read_bytes`, or a file in UTF-16 or of another kind.
     """
     content = read_bytes(path)
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in content[:CHUNK]:
+    for start, what in _FOREIGN:
+        if content.startswith(start):
+            raise InputError(f"{path}: not plain text: {what}")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in content:
         raise InputError(f"{path}: UTF-16 or binary, not plain text; save it as UTF-8 text")
     content = content.removeprefix(b"\xef\xbb\xbf")
     try:
@@ -120,122 +138,11 @@ def read_text(path: str | Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def delimiter_of(path: str | Path) -> str:
-    """Delimiter by the file name: a comma for ``.csv``, else a tab."""
-    name = Path(path).name.lower().removesuffix(".gz")
-    return "," if name.endswith(".csv") else "\t"
-
-
-def read_string_table(path: str | Path, *, comment: str | None = None) -> pd.DataFrame:
-    """Read a delimited, parquet or h5ad table as text.
-
-    Returns
-    -------
-    DataFrame of str
-        Every cell as text, empty where missing. Column names are unique.
-
-    Raises
-    ------
-    InputError
-        Ragged rows, repeated column names, no rows, or a wrong delimiter.
-    """
-    if str(path).endswith(".parquet"):
-        return _parquet_text(path)
-    text = read_text(path)
-    if comment:
-        text = "\n".join(line for line in text.split("\n") if not line.startswith(comment))
-    return parse_delimited(text, delimiter_of(path), str(path))
-
-
-def parse_delimited(text: str, delimiter: str, origin: str) -> pd.DataFrame:
-    """Parse delimited text whose first line names the columns; all cells are text.
-
-    Raises
-    ------
-    InputError
-        Ragged rows (with their line), repeated column names, no rows, or a wrong delimiter.
-    """
-    try:
-        frame = pd.read_csv(
-            io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, header=None, skip_blank_lines=True
-        )
-    except pd.errors.EmptyDataError:
-        raise InputError(f"{origin}: no rows") from None
-    except (pd.errors.ParserError, ValueError) as error:
-        raise InputError(
-            f"{origin}: {' '.join(str(error).split())}; every row needs as many fields as the header"
-        ) from None
-    header = [name.strip() for name in frame.iloc[0].fillna("")]
-    if len(header) == 1:
-        other = next((sep for sep in ("\t", ",", ";") if sep != delimiter and sep in header[0]), None)
-        if other:
-            raise InputError(
-                f"{origin}: one column only, but its header holds {other!r}; commas need the name .csv, tabs .tsv or "
-                ".txt; save a table with semicolons again with one of these"
-            )
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise InputError(f"{origin}: columns named more than once: {shown(twice)}; rename them")
-    body = frame.iloc[1:].reset_index(drop=True)
-    short = body.isna().any(axis=1)
-    if short.any():
-        line = int(np.flatnonzero(short)[0]) + 2
-        raise InputError(f"{origin}: row {line} has fewer fields than the header ({len(header)})")
-    if body.empty:
-        raise InputError(f"{origin}: a header but no rows")
-    body.columns = pd.Index(header)
-    return body.apply(lambda column: column.str.strip())
-
-
-def _parquet_text(path: str | Path) -> pd.DataFrame:
-    frame = read_parquet(path)
-    if not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index()
-    frame.columns = [str(name) for name in frame.columns]
-    return frame.map(lambda value: "" if pd.isna(value) else str(value))
-
-
 def read_parquet(path: str | Path) -> pd.DataFrame:
     """Read a parquet file, with a clear error."""
     if not Path(path).exists():
         raise InputError(f"{path}: no such file")
     try:
         return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, NotImplementedError, pa.ArrowException) as error:
         raise InputError(f"{path}: not a readable parquet file ({' '.join(str(error).split())})") from None
-
-
-def to_numbers(
-    frame: pd.DataFrame, origin: str, missing: tuple[str, ...] = ("", "NA", "NaN", "nan", "null", "NULL")
-) -> pd.DataFrame:
-    """Turn a frame of text into float64; the missing texts become NaN.
-
-    Raises
-    ------
-    InputError
-        A cell that is not a number, with its row and column, or an infinite value.
-    """
-    try:
-        values = frame.to_numpy(dtype=float)
-    except ValueError:
-        cleaned = frame.where(~frame.isin(missing), "nan")
-        try:
-            values = cleaned.to_numpy(dtype=float)
-        except ValueError:
-            for column in cleaned.columns:
-                numbers = pd.to_numeric(cleaned[column], errors="coerce")
-                wrong = numbers.isna() & (cleaned[column] != "nan")
-                if wrong.any():
-                    row = frame.index[wrong][0]
-                    raise InputError(
-                        f"{origin}: row {row}, column {column}: {frame.loc[row, column]!r} is not a number "
-                        "(decimal point, no thousands separator; missing values as NA or empty)"
-                    ) from None
-            values = cleaned.apply(pd.to_numeric).to_numpy(dtype=float)
-    if np.isinf(values).any():
-        row, column = (int(places[0]) for places in np.nonzero(np.isinf(values)))
-        raise InputError(
-            f"{origin}: row {frame.index[row]}, column {frame.columns[column]}: infinite value; "
-            "a log of zero? add a small number before taking logs, or leave the cell empty"
-        )
-    return pd.DataFrame(values, index=frame.index, columns=frame.columns)

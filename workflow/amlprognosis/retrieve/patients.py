@@ -13,8 +13,9 @@ from amlprognosis.errors import InputError
 from amlprognosis.normalize.counts import check_counts
 from amlprognosis.normalize.genes import merge_duplicates, rename_genes, rename_steps
 from amlprognosis.normalize.platform import EXPRESSION, PlatformReference
-from amlprognosis.retrieve.files import read_string_table, read_text
+from amlprognosis.retrieve.files import read_text
 from amlprognosis.retrieve.tables import read_expression
+from amlprognosis.retrieve.text_tables import read_string_table
 
 SCALES = ("log2", "linear", "counts")
 ORIENTATIONS = ("auto", "genes_in_rows", "samples_in_rows")

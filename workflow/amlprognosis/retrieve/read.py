@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from amlprognosis.cohort import RawCohort, shown
+from amlprognosis.cohort import RawCohort, shown, step
 from amlprognosis.errors import InputError
 from amlprognosis.retrieve.download import local_record
 from amlprognosis.retrieve.sources import module_of
@@ -50,17 +50,26 @@ def read_source(study: Study, cohort_name: str, retrieved: Path | None = None) -
 
 
 def _read_tables(study: Study, name: str, source: TablesSource) -> RawCohort:
-    from amlprognosis.genomics.maf import mutation_matrix, read_maf
-    from amlprognosis.retrieve.tables import read_clinical, read_expression, read_gene_map
+    from amlprognosis.retrieve.own_names import check_axes, check_gene_ids, same_names
+    from amlprognosis.retrieve.tables import read_clinical_table, read_gene_map, read_matrix
 
     paths = study.source_paths(name)
     key = f"cohorts.{name}.source"
+    if source.gene_ids == "probe" and "gene_map" not in paths:
+        raise InputError(f"{key}.gene_map: needed for gene_ids: {source.gene_ids}; give a table id -> symbol")
     records = [asdict(local_record(path)) for path in sorted(set(paths.values()))]
-    expression = read_expression(paths["expression"], source.orientation)
-    clinical = read_clinical(paths["clinical"], source.clinical_id)
+    matrix = read_matrix(paths["expression"], source.orientation)
+    table = read_clinical_table(paths["clinical"], source.clinical_id)
+    expression, clinical = matrix.values, table.frame
+    check_axes(list(expression.index), list(expression.columns), clinical.index, paths["expression"], key)
+    check_gene_ids(list(expression.columns), source.gene_ids, paths["expression"], key)
     patients = patients_of([*expression.index, *clinical.index], source.patient_pattern, f"{key}.patient_pattern")
+    known = set(patients.reindex(clinical.index))
+    same, steps = same_names(patients.reindex(expression.index), known, paths["expression"], "samples")
+    patients = patients.replace(same)
     _refuse_repeats(expression.index, patients, paths["expression"], key)
     _refuse_repeats(clinical.index, patients, paths["clinical"], key)
+    noted = [(paths["expression"], note) for note in matrix.notes] + [(paths["clinical"], note) for note in table.notes]
     raw = RawCohort(
         expression=expression,
         scale=source.scale,
@@ -69,25 +78,34 @@ def _read_tables(study: Study, name: str, source: TablesSource) -> RawCohort:
         patients=patients,
         gene_map=read_gene_map(paths["gene_map"]) if "gene_map" in paths else None,
         provenance=[{**record, "licence": source.source_note} for record in records],
+        steps=[*(step("own tables", f"{Path(path).name}: {note}") for path, note in noted), *steps],
         origin=f"{name} ({paths['expression']})",
         clinical_origin=f"{name} ({paths['clinical']})",
         array=source.gene_ids == "probe",
     )
     if "mutations" in paths:
-        variants = read_maf(paths["mutations"])
-        barcodes = sorted(set(variants["sample"]))
-        known = set(patients)
-        of = patients_of(barcodes, source.patient_pattern, f"{key}.patient_pattern", strict=False)
-        hits = {b: p for b, p in of.items() if p in known}
-        if not hits:
-            raise InputError(
-                f"{paths['mutations']}: none of its {len(barcodes)} samples ({shown(barcodes, 3)}) is a patient of "
-                f"{paths['expression']} ({shown(sorted(known), 3)}); set {key}.patient_pattern so that both "
-                f"give the same patient"
-            )
-        raw.mutations, raw.tested, report = mutation_matrix(variants, hits)
-        raw.steps += report
+        _read_mutations(raw, paths, source.patient_pattern, key)
     return raw
+
+
+def _read_mutations(raw: RawCohort, paths: dict[str, str], pattern: str | None, key: str) -> None:
+    from amlprognosis.genomics.maf import mutation_matrix, read_maf
+    from amlprognosis.retrieve.own_names import same_names
+
+    variants = read_maf(paths["mutations"])
+    barcodes = sorted(set(variants["sample"]))
+    known = set(raw.patients)
+    of = patients_of(barcodes, pattern, f"{key}.patient_pattern", strict=False)
+    same, steps = same_names(of, known, paths["mutations"], "samples of the mutations")
+    hits = {barcode: patient for barcode, patient in of.replace(same).items() if patient in known}
+    if not hits:
+        raise InputError(
+            f"{paths['mutations']}: none of its {len(barcodes)} samples ({shown(barcodes, 3)}) is a patient of "
+            f"{paths['expression']} ({shown(sorted(known), 3)}); set {key}.patient_pattern so that both "
+            f"give the same patient"
+        )
+    raw.mutations, raw.tested, report = mutation_matrix(variants, hits)
+    raw.steps += [*steps, *report]
 
 
 def patients_of(names: list[str], pattern: str | None, key: str, *, strict: bool = True) -> pd.Series:
@@ -96,12 +114,17 @@ def patients_of(names: list[str], pattern: str | None, key: str, *, strict: bool
     Raises
     ------
     InputError
-        A pattern that (strict) matches no name.
+        A pattern that is no regular expression, has no group, or (strict) matches no name.
     """
     unique = list(dict.fromkeys(str(name) for name in names))
     if pattern is None:
         return pd.Series(unique, index=unique, dtype=object)
-    compiled = re.compile(pattern)
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"{key}: {pattern!r} is not a regular expression: {error}") from None
+    if compiled.groups < 1:
+        raise InputError(f"{key}: {pattern!r} has no group; put the patient's part in parentheses")
     found = {name: compiled.search(name) for name in unique}
     if strict and not any(found.values()):
         raise InputError(f"{key}: {pattern!r} matches no sample name, such as {shown(unique, 3)}")

@@ -7,10 +7,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from evaluation_helpers import make_world
 
 from amlprognosis.errors import InputError
 from amlprognosis.evaluation.crossvalidate import crossvalidate, derive_seed, fold_parts, structured_outcome
+from amlprognosis.evaluation.design import make_design
 from amlprognosis.evaluation.freeze import freeze_all
 from amlprognosis.evaluation.grid import crossvalidate_grid
 from amlprognosis.evaluation.inputs import corrected_features, read_batches, read_features
@@ -27,6 +29,7 @@ from amlprognosis.evaluation.seed_stability import seed_tables
 from amlprognosis.models.concordance import harrell_concordance
 from amlprognosis.models.registry import make_model
 from amlprognosis.normalize.batch import Batches
+from amlprognosis.signatures.gene_sets import GeneSet
 from amlprognosis.study import Study, load_study
 
 GENES = [f"G{k}" for k in range(40)]
@@ -219,6 +222,29 @@ def test_other_seeds_correct_their_own_folds(world):
     off = seed_tables(study, features, outcome, GENES, selected)
     assert on["seed_stability"]["c_harrell"].notna().all()
     assert not on["seed_stability"].equals(off["seed_stability"])
+
+
+def test_the_design_carries_the_batches_and_says_who_stays_as_they_are(world):
+    features, outcome, _, labels = world
+    genes = features.filter(like="expression:").fillna(0.0)
+    few = labels.copy()
+    few.iloc[3:6] = "tiny"
+    adata = AnnData(
+        X=genes.to_numpy(np.float32),
+        obs=outcome.assign(plate=few.to_numpy()),
+        var=pd.DataFrame(index=[name.removeprefix("expression:") for name in genes.columns]),
+    )
+    sets = {"all": GeneSet("all", "", tuple(GENES))}
+    off, on = (make_design(study_of(batch), {"T": adata}, sets) for batch in (None, "plate"))
+    assert "batch" not in off.features
+    pd.testing.assert_frame_equal(on.features.drop(columns="batch"), off.features)
+    assert on.features["batch"].tolist() == few.tolist()
+    pd.testing.assert_frame_equal(on.folds, off.folds)
+    told = on.report[on.report["item"] == "batches"]
+    assert told["level"].tolist() == ["info", "warning"]
+    assert "3 batches are corrected" in told["note"].iloc[0]
+    assert "patients of batches smaller than 5 (3) and patients without a value (3) stay as they are" in told["note"].iloc[1]
+    assert not off.report["item"].eq("batches").any()
 
 
 def test_a_column_that_is_not_mapped_is_refused():

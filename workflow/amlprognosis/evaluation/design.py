@@ -104,9 +104,9 @@ def _batch_rows(labels: pd.Series, column: str) -> list[tuple[str, str, str]]:
     rows = [("info", "batches", text)]
     left = []
     if len(small):
-        left.append(f"{int(small.sum())} patients of {len(small)} batches smaller than {SMALLEST_BATCH}")
+        left.append(f"patients of batches smaller than {SMALLEST_BATCH} ({int(small.sum())})")
     if unknown:
-        left.append(f"{unknown} patients without a value")
+        left.append(f"patients without a value ({unknown})")
     if left:
         rows.append(("warning", "batches", f"{column}: {' and '.join(left)} stay as they are"))
     return rows

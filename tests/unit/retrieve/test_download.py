@@ -52,7 +52,7 @@ def test_a_wrong_checksum_a_missing_file_and_the_network_are_explained(tmp_path)
         fetch(str(tmp_path / "a"), tmp_path / "out", md5="00")
     with pytest.raises(InputError, match="no such file"):
         fetch(str(tmp_path / "b"), tmp_path / "out")
-    with pytest.raises(InputError, match=r"no connection.*base_url.*put the file at .*out"):
+    with pytest.raises(InputError, match=r"no connection.*network.*base_url.*put the file at .*out"):
         fetch("http://127.0.0.1:9/a", tmp_path / "out", settings=Retrieval(cache=str(tmp_path / "cache"), attempts=1))
     with pytest.raises(InputError, match="unknown scheme"):
         fetch("gopher://example.org/a", tmp_path / "out")

@@ -160,6 +160,12 @@ def test_the_family_of_the_platform_comes_last(tmp_path):
         geo.retrieve(source(accession="GSE2"), base, tmp_path / "none", settings(tmp_path))
 
 
+def test_without_network_nothing_else_is_tried(tmp_path, waits):
+    with pytest.raises(InputError, match=r"/matrix/: no connection .* given up after 1 attempt.*network"):
+        geo.retrieve(source(), "http://127.0.0.1:9", tmp_path / "out", settings(tmp_path))
+    assert waits == []
+
+
 def test_without_index_page_the_usual_names_are_tried(tmp_path):
     mirror(tmp_path / "geo", {"matrix/GSE1-GPL96_series_matrix.txt.gz": MATRIX})
     with FixtureServer(tmp_path / "geo") as server:

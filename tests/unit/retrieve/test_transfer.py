@@ -11,6 +11,7 @@ import random
 import socket
 import threading
 import time
+import zipfile
 
 import pytest
 import requests
@@ -189,6 +190,22 @@ def test_a_web_page_in_the_middle_does_not_cost_what_has_come(server, get):
     assert ranges(server) == ["", "bytes=200000-", "bytes=200000-"]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"), [("a.json", b'{"hits": [1, 2, 3]}\n', "JSON"), ("a.xlsx", b"", "workbook")]
+)
+def test_half_of_an_answer_that_the_server_calls_whole_is_asked_for_again(server, get, name, content, words):
+    if name.endswith(".xlsx"):
+        with zipfile.ZipFile(server.root / name, "w") as archive:
+            archive.writestr("a.xml", "x" * 100)
+        content = (server.root / name).read_bytes()
+    (server.root / name).write_bytes(content)
+    server.faults.add(f"/{name}", "half", times=1)
+    assert get(name) == content
+    (server.root / f"b{name}").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=f"b{name}: no.* {words}.* cut off"):
+        get(f"b{name}")
+
+
 def test_half_of_a_gzip_is_refused(server, get):
     server.faults.add("/a.txt.gz", "half", times=1)
     assert gzip.decompress(get("a.txt.gz")) == CONTENT
@@ -314,9 +331,22 @@ def test_a_part_without_its_description_is_begun_anew(server, get, settings, tmp
 
 
 def test_no_server_at_all(settings, tmp_path, waits):
-    with pytest.raises(InputError, match=r"no connection \(Connection refused\); given up after 6 attempts"):
+    with pytest.raises(InputError, match=r"no connection \(Connection refused\); given up after 6 .*network.*offline"):
         fetch("http://127.0.0.1:9/a", tmp_path / "a", settings=settings)
     assert len(waits) == 5
+
+
+def test_a_server_that_opens_no_connection_is_not_waited_for_long(settings, tmp_path, waits, monkeypatch):
+    asked = []
+
+    def request(self, *words, timeout, **keys):
+        asked.append(timeout)
+        raise requests.exceptions.ConnectTimeout
+
+    monkeypatch.setattr(web._Session, "request", request)
+    with pytest.raises(web.NoConnection, match=r"no connection \(none within 10 s\)"):
+        fetch("http://127.0.0.1:9/a", tmp_path / "a", settings=settings.model_copy(update={"timeout_seconds": 60}))
+    assert asked == [(10, 60)] * 6
 
 
 def test_redirects_are_followed_but_not_in_circles(server, get):

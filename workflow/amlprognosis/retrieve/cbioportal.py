@@ -27,6 +27,7 @@ from amlprognosis.retrieve.cbioportal_files import (
 )
 from amlprognosis.retrieve.download import (
     FileRecord,
+    NoConnection,
     Planned,
     Wanted,
     exists,
@@ -140,6 +141,8 @@ def _probe(first: Wanted, destination: Path, settings: Retrieval) -> FileRecord 
         return None
     try:
         return fetch_all([first], settings)[0]
+    except NoConnection:
+        raise
     except InputError:
         if settings.offline:
             raise
@@ -150,6 +153,8 @@ def _listed(folder: str, settings: Retrieval) -> list[str] | None:
     """Names in a folder; None where the place does not list them."""
     try:
         return list_folder(folder, settings)
+    except NoConnection:
+        raise
     except InputError:
         if not is_remote(folder):
             return []

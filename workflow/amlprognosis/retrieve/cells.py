@@ -21,6 +21,7 @@ from amlprognosis.retrieve.archives import extract, is_archive, list_members
 from amlprognosis.retrieve.cell_files import SampleParts, cell_file, group_files
 from amlprognosis.retrieve.download import (
     FileRecord,
+    NoConnection,
     Planned,
     Wanted,
     fetch_all,
@@ -150,6 +151,8 @@ def _series_files(request: Atlas, found: _Found, destination: Path, settings: Re
     folder = series_url(found.base, request.accession, "suppl")
     try:
         found.add([name for name in list_folder(folder, settings) if not name.endswith("/")], folder)
+    except NoConnection:
+        raise
     except InputError:
         found.places.append(folder)  # no such folder, or no index page: the samples have files of their own
     try:

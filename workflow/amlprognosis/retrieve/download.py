@@ -13,7 +13,7 @@ from typing import TypeVar
 from amlprognosis.errors import InputError
 from amlprognosis.retrieve.address import exists, is_remote, join, local_path
 from amlprognosis.retrieve.cache import Entry, Slot, place_file, validators
-from amlprognosis.retrieve.files import GZIP_MAGIC, check_content, looks_like_html
+from amlprognosis.retrieve.files import GZIP_MAGIC, check_content, check_end, looks_like_html
 from amlprognosis.retrieve.listing import list_folder
 from amlprognosis.retrieve.records import (
     PROVENANCE,
@@ -28,13 +28,14 @@ from amlprognosis.retrieve.records import (
     write_provenance,
 )
 from amlprognosis.retrieve.transfer import download
-from amlprognosis.retrieve.web import MissingFile, Stopped, hang_up, request_json
+from amlprognosis.retrieve.web import MissingFile, NoConnection, Stopped, hang_up, request_json
 from amlprognosis.study.sources import Retrieval
 
 __all__ = [
     "PROVENANCE",
     "FileRecord",
     "MissingFile",
+    "NoConnection",
     "Planned",
     "Wanted",
     "exists",
@@ -233,6 +234,7 @@ def _checked(path: Path, wanted: Wanted, origin: str) -> str:
         raise InputError(f"{origin}: {fault}")
     _check_name(path, wanted.destination.name, origin)
     check_content(path, origin)
+    check_end(path, wanted.destination.name, origin)
     return found["sha256"]
 
 

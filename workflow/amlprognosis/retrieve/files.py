@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -79,6 +80,33 @@ def check_content(path: str | Path, origin: str | None = None) -> None:
             f"{name}: a web page (HTML), not data: the server or proxy answered with a page; "
             "open the address in a browser, or put the right file in its place"
         )
+
+
+def check_end(path: Path, name: str, origin: str) -> None:
+    """Refuse a workbook or an API's answer that was cut off, though the server called it whole.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        Its name at its destination, which tells its kind.
+    origin : str
+        How errors call it.
+
+    Raises
+    ------
+    InputError
+        The end is missing.
+    """
+    if name.endswith(".xlsx") and not zipfile.is_zipfile(path):
+        raise InputError(f"{origin}: no workbook, or one that is cut off; retrieve it again")
+    if name.endswith(".json"):
+        with open(path, "rb") as stream:
+            stream.seek(max(path.stat().st_size - 1000, 0))
+            end = stream.read().rstrip()[-1:]
+        if end not in (b"}", b"]"):
+            raise InputError(f"{origin}: not JSON, or JSON that is cut off; retrieve it again")
 
 
 def _open(path: str | Path, name: str) -> io.BufferedReader:

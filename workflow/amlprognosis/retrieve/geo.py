@@ -19,6 +19,7 @@ from amlprognosis.cohort import RawCohort, shown, step
 from amlprognosis.errors import InputError
 from amlprognosis.retrieve.download import (
     FileRecord,
+    NoConnection,
     Planned,
     Wanted,
     fetch_all,
@@ -151,6 +152,8 @@ def _expression_files(
     fault = ""
     try:
         names = list_folder(folder, settings)
+    except NoConnection:
+        raise
     except InputError as error:
         # No folder, no index page, or offline: what lies there already, or one of the usual names.
         fault = str(error)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from amlprognosis.cohort import shown
 from amlprognosis.errors import InputError
-from amlprognosis.retrieve.download import is_remote, list_folder
+from amlprognosis.retrieve.download import NoConnection, is_remote, list_folder
 from amlprognosis.retrieve.geo_layout import choose, matrices, matrix_name, series_url
 from amlprognosis.retrieve.series_matrix import parse_series_matrix
 from amlprognosis.study import Retrieval
@@ -59,6 +59,8 @@ def matrix_urls(
     folder = series_url(base, accession, "matrix")
     try:
         names = folder_names(folder, destination, settings)
+    except NoConnection:
+        raise
     except InputError:
         if not is_remote(base):
             raise

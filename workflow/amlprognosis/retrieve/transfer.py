@@ -22,7 +22,7 @@ import requests
 
 from amlprognosis.errors import InputError
 from amlprognosis.retrieve.digests import Digests
-from amlprognosis.retrieve.files import check_content, looks_like_html
+from amlprognosis.retrieve.files import check_content, check_end, looks_like_html
 from amlprognosis.retrieve.records import Wanted, checksum_fault, write_text_whole
 from amlprognosis.retrieve.web import Damaged, Passing, ask, persist, pieces
 from amlprognosis.study.sources import Retrieval
@@ -234,6 +234,7 @@ def _checked(wanted: Wanted, part: Path, found: dict[str, str], validators: Vali
     if fault is None:
         try:
             check_content(part, wanted.url)
+            check_end(part, wanted.destination.name, wanted.url)
         except InputError as error:
             fault = str(error).removeprefix(f"{wanted.url}: ")
     if fault is not None:

@@ -18,7 +18,14 @@ from typing import Any, TypeVar
 import requests
 import tenacity
 import urllib3
-from requests.exceptions import ChunkedEncodingError, ConnectionError, SSLError, Timeout, TooManyRedirects
+from requests.exceptions import (
+    ChunkedEncodingError,
+    ConnectionError,
+    ConnectTimeout,
+    SSLError,
+    Timeout,
+    TooManyRedirects,
+)
 
 from amlprognosis import __version__
 from amlprognosis.errors import InputError
@@ -36,6 +43,8 @@ LONGEST_WAIT = 300.0
 # goes on.
 SLOW_SECONDS = 60.0
 SLOW_RATE = 1024
+# A server that does not even open a connection in this time is not waited for as long as one that prepares an answer.
+CONNECT_SECONDS = 10.0
 # An answer that is no data or has a wrong checksum is asked for this often again.
 DAMAGED_AGAIN = 2
 
@@ -49,6 +58,14 @@ class Passing(Exception):
     def __init__(self, what: str, wait: float = 0.0) -> None:
         super().__init__(what)
         self.wait = wait
+
+
+class Unreachable(Passing):
+    """There is no connection at all."""
+
+
+class NoConnection(InputError):
+    """No connection in any attempt: nothing else is worth asking there."""
 
 
 class Damaged(Exception):
@@ -141,7 +158,7 @@ def ask(
             params=None if params is None else dict(params),
             headers=None if headers is None else dict(headers),
             stream=True,
-            timeout=settings.timeout_seconds,
+            timeout=(min(CONNECT_SECONDS, settings.timeout_seconds), settings.timeout_seconds),
         )
     except SSLError as error:
         if "CERTIFICATE" in str(error).upper():
@@ -152,10 +169,13 @@ def ask(
         raise Passing(f"no secure connection ({_root(error)})") from None
     except TooManyRedirects:
         raise InputError(f"{url}: redirected in a circle; name another place as base_url") from None
+    except ConnectTimeout:
+        seconds = min(CONNECT_SECONDS, settings.timeout_seconds)
+        raise Unreachable(f"no connection (none within {seconds:g} s)") from None
     except Timeout:
         raise Passing(f"no answer within {settings.timeout_seconds:g} s") from None
     except (ConnectionError, ChunkedEncodingError) as error:
-        raise Passing(f"no connection ({_root(error)})") from None
+        raise Unreachable(f"no connection ({_root(error)})") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
         raise InputError(f"{url}: not an address that can be asked ({error})") from None
     if response.status_code in (200, 206, 304, 416):
@@ -267,9 +287,14 @@ def persist(work: Callable[[], _Result], url: str, settings: Retrieval, stop: th
         raise InputError(f"{url}: {error}") from None
     except Passing as error:
         count = retrying.statistics["attempt_number"]
+        fault = f"{url}: {error}; given up after {count} {'attempt' if count == 1 else 'attempts'}. "
+        if isinstance(error, Unreachable):
+            raise NoConnection(
+                f"{fault}Is this machine on the network (some nodes of clusters are not; behind a proxy set "
+                "HTTPS_PROXY)? Name a mirror as base_url; or fetch elsewhere what retrieval.offline: true lists as missing"
+            ) from None
         raise InputError(
-            f"{url}: {error}; given up after {count} {'attempt' if count == 1 else 'attempts'}. Try again later (what "
-            "has come is kept), name a mirror as base_url, or raise retrieval.attempts"
+            f"{fault}Try again later (what has come is kept), name a mirror as base_url, or raise retrieval.attempts"
         ) from None
 
 

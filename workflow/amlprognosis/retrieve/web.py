@@ -291,7 +291,7 @@ def persist(work: Callable[[], _Result], url: str, settings: Retrieval, stop: th
         if isinstance(error, Unreachable):
             raise NoConnection(
                 f"{fault}Is this machine on the network (some nodes of clusters are not; behind a proxy set "
-                "HTTPS_PROXY)? Name a mirror as base_url; or fetch elsewhere what retrieval.offline: true lists as missing"
+                "HTTPS_PROXY)? Name a mirror as base_url; or fetch elsewhere what retrieval.offline: true lists"
             ) from None
         raise InputError(
             f"{fault}Try again later (what has come is kept), name a mirror as base_url, or raise retrieval.attempts"

@@ -69,14 +69,14 @@ def _quote(text: str, draw: Any) -> bytes:
     return (text[:place] + draw(st.sampled_from(['"', "'", '""', '"\n'])) + text[place:]).encode()
 
 
-def _ragged(text: str, draw: Any) -> bytes:
+def _ragged(text: str, draw: Any, mark: str = "\t") -> bytes:
     lines = text.split("\n")
     place = draw(st.integers(0, len(lines) - 1))
     kind = draw(st.sampled_from(["field more", "field less", "double row", "no row", "empty row", "spaces"]))
     if kind == "field more":
-        lines[place] += "\t1"
+        lines[place] += f"{mark}1"
     elif kind == "field less":
-        lines[place] = lines[place].rpartition("\t")[0]
+        lines[place] = lines[place].rpartition(mark)[0]
     elif kind == "double row":
         lines.insert(place, lines[place])
     elif kind == "no row":
@@ -84,7 +84,7 @@ def _ragged(text: str, draw: Any) -> bytes:
     elif kind == "empty row":
         lines.insert(place, "")
     else:
-        lines[place] = lines[place].replace("\t", "    ")
+        lines[place] = lines[place].replace(mark, "    ")
     return "\n".join(lines).encode()
 
 
@@ -96,15 +96,15 @@ def _noise(text: str, draw: Any) -> bytes:
     return bytes(data)
 
 
-def _word(text: str, draw: Any) -> bytes:
+def _word(text: str, draw: Any, mark: str = "\t") -> bytes:
     """Another word in the place of a field."""
     lines = text.split("\n")
     row = draw(st.integers(0, len(lines) - 1))
-    cells = lines[row].split("\t")
+    cells = lines[row].split(mark)
     cells[draw(st.integers(0, len(cells) - 1))] = draw(
         st.sampled_from(["", "NA", "abc", "-1", "1e400", "inf", "nan", "1,5", "0x1", " 7 ", "1_000", "ü", "--"])
     )
-    lines[row] = "\t".join(cells)
+    lines[row] = mark.join(cells)
     return "\n".join(lines).encode()
 
 
@@ -121,21 +121,45 @@ DAMAGES: dict[str, Callable[[str, Any], bytes]] = {
     "noise": _noise,
     "word": _word,
 }
-# Damages that change nothing of what the file says: the result must be the right one, or a refusal.
+# Damages that change nothing of what the file says: the result must be the right one.
 HARMLESS = frozenset({"bom", "crlf", "cr"})
+# Beside two of these: a second byte order mark is a character, and line ends changed twice are empty lines.
+TWICE = "twice"
+_OF_FIELDS = {"ragged": _ragged, "word": _word}
 
 
 @st.composite
-def spoiled(draw: Any, text: str, *, zipped: bool = False, kinds: tuple[str, ...] = tuple(DAMAGES)) -> Spoiled:
-    """A damaged version of a text file; gzipped ones may be damaged in their bytes, too."""
+def spoiled(
+    draw: Any, text: str, *, zipped: bool = False, kinds: tuple[str, ...] = tuple(DAMAGES), mark: str = "\t"
+) -> Spoiled:
+    """A damaged version of a text file; gzipped ones may be damaged in their bytes, too.
+
+    Parameters
+    ----------
+    text : str
+        The good file.
+    zipped : bool
+        Whether the result is gzipped.
+    kinds : tuple of str
+        The damages to draw from.
+    mark : str
+        What separates the fields.
+    """
+
+    def damaged(kind: str, good: str) -> bytes:
+        return _OF_FIELDS[kind](good, draw, mark) if kind in _OF_FIELDS else DAMAGES[kind](good, draw)
+
     first = draw(st.sampled_from(kinds))
-    content, damages = DAMAGES[first](text, draw), [first]
+    content, damages = damaged(first, text), [first]
     if draw(st.booleans()):
         second = draw(st.sampled_from([kind for kind in kinds if kind != "utf-16"]))
-        content = (
-            DAMAGES[second](content.decode("latin-1"), draw) if first == "utf-16" else _again(content, second, draw)
-        )
+        if first == "utf-16":
+            content = damaged(second, content.decode("latin-1"))
+        elif (good := _utf8(content)) is not None:
+            content = damaged(second, good)
         damages.append(second)
+        if HARMLESS.issuperset(damages) and (first == second or "bom" not in damages):
+            damages.append(TWICE)
     if zipped:
         content = gzip.compress(content, mtime=0)
         if draw(st.integers(0, 4)) == 0:
@@ -144,11 +168,26 @@ def spoiled(draw: Any, text: str, *, zipped: bool = False, kinds: tuple[str, ...
     return Spoiled(content, tuple(damages))
 
 
-def _again(content: bytes, kind: str, draw: Any) -> bytes:
+def _utf8(content: bytes) -> str | None:
     try:
-        return DAMAGES[kind](content.decode(), draw)
+        return content.decode()
     except UnicodeDecodeError:
-        return content
+        return None
+
+
+def harmless(file: Spoiled) -> bool:
+    """Whether nothing of what a file says was changed: other line ends once, and a byte order mark once at most."""
+    return HARMLESS.issuperset(file.damages)
+
+
+def decoded(content: bytes) -> str:
+    """Text of a file: UTF-8 or Latin-1, line feeds as line ends."""
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def outcome(parse: Callable[[Path], Any], path: Path, content: bytes) -> Any:

@@ -115,6 +115,8 @@ REFUSED = {
     "one in a name": ("e.tsv", 'gene\ts1\ts2\nA"\t1\t2\nB\t3\t4\n', 'a quotation mark in the name of a gene: A"'),
     "two delimiters": ("e.csv", "id;x, y;z\nP;1,5;3\nQ;2,5;4\n", "commas and semicolons both separate"),
     "no header": ("e.tsv", "A\t2.5\t1.5\nB\t1\t2\n", "values stand where the header should"),
+    "a header that looks like a comment": ("e.tsv", "#gene\ts1\nA\t1\nB\t2\n", "if it is the header, remove its #"),
+    "a sample called NA": ("e.tsv", "gene\ts1\tNA\nA\t1\t2\n", "a sample without a name .'NA'."),
     "GCT": ("e.gct", "#1.2\n1\t1\nName\tDescription\ts1\nA\tx\t1\n", "a GCT file"),
     "UTF-16": ("e.tsv", "gene\ts1\nA\t1\n".encode("utf-16"), "UTF-16"),
     "bzip2": ("e.tsv.bz2", bz2.compress(b"gene\ts1\nA\t1\n"), "bzip2; unpack it"),

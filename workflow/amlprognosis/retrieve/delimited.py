@@ -97,7 +97,7 @@ def layout_of(text: str, origin: str, comment: str | None = None) -> Layout:
     mark = fit[0] if fit else max(DELIMITERS, key=head.count)
     shifted = bool(fit) and found[mark].extra == 1
     rows = itertools.islice(records(text, mark, origin, start, line), 2)
-    number, header = next(rows)
+    number, header = next(rows, (line, []))
     following = next(rows, None)
     if len(header) < 2 and not shifted:
         raise InputError(

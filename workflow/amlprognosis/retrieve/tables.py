@@ -14,7 +14,7 @@ from amlprognosis.cohort import require_column, shown
 from amlprognosis.errors import InputError
 from amlprognosis.retrieve.delimited import layout_of, unended
 from amlprognosis.retrieve.files import read_parquet, read_text
-from amlprognosis.retrieve.number_cells import number_rows, read_numbers
+from amlprognosis.retrieve.number_cells import MISSING, number_rows, read_numbers
 from amlprognosis.retrieve.spreadsheets import read_sheet
 from amlprognosis.retrieve.text_tables import WORKBOOKS, TextTable, read_text_table
 
@@ -93,9 +93,10 @@ def read_matrix(path: str | Path, orientation: str) -> Matrix:
     twice = sorted(set(values.index[values.index.duplicated()]))
     if twice:
         raise InputError(f"{path}: samples named more than once: {shown(twice)}; or is the orientation wrong?")
-    for names, what in ((values.index, "sample"), (values.columns, "gene")):
-        if any(not item.strip() for item in names):
-            raise InputError(f"{path}: a {what} without a name")
+    for names, what, none in ((values.index, "sample", MISSING), (values.columns, "gene", {""})):
+        nameless = [item for item in names if item.strip() in none]
+        if nameless:
+            raise InputError(f"{path}: a {what} without a name ({nameless[0]!r}); give it one or remove it")
         stray = [item for item in names if '"' in item]
         if stray:
             raise InputError(f"{path}: a quotation mark in the name of a {what}: {shown(stray, 3)}; remove it")
@@ -111,6 +112,9 @@ def read_matrix(path: str | Path, orientation: str) -> Matrix:
 def _delimited(path: str | Path) -> Matrix:
     text = read_text(path)
     layout = layout_of(text, str(path), comment="#")
+    above = next((line for line in text[: layout.start].split("\n") if line.startswith("#")), "")
+    if len(layout.header) > 1 and above.count(layout.delimiter) == len(layout.header) - 1:
+        raise InputError(f"{path}: {above[:40]!r} has as many fields as the rows: if it is the header, remove its #")
     if any("\n" in name for name in layout.header):
         raise InputError(f"{path}: line {layout.line}: a line end within a column name; remove it")
     header, last = layout.header, len(layout.header)
@@ -247,7 +251,7 @@ def read_clinical_table(path: str | Path, id_column: str) -> TextTable:
     table = found.frame
     require_column(table.columns, id_column, f"{path}: clinical_id")
     names = table[id_column]
-    empty = names == ""
+    empty = names.isin(MISSING)
     if empty.any():
         raise InputError(
             f"{path}: {int(empty.sum())} rows without {id_column} ({found.unit} {shown(table.index[empty], 4)}); fill "
@@ -301,8 +305,9 @@ def _refuse_headless(table: pd.DataFrame, path: str | Path) -> None:
     """The first row is taken for names of columns: the gene in it would be lost."""
     from amlprognosis.normalize.gene_table import gene_table
 
-    known, symbol = gene_table(), str(table.columns[1])
-    if symbol in known.symbols or symbol in known.retired:
+    known = gene_table()
+    symbols = re.split(r"[\s/;,|]+", str(table.columns[1]))
+    if any(symbol in known.symbols or symbol in known.retired for symbol in symbols):
         raise InputError(
             f"{path}: a gene ({shown(table.columns[:2])}) stands where the header should; add a first line such as "
             "id and symbol"

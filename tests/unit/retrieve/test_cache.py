@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
 import os
 import random
@@ -17,7 +19,7 @@ import pytest
 from server import FixtureServer
 
 from amlprognosis.errors import InputError
-from amlprognosis.retrieve import cache, download
+from amlprognosis.retrieve import cache, download, transfer
 from amlprognosis.retrieve.download import Wanted, fetch, fetch_all, write_provenance
 from amlprognosis.study.sources import Retrieval
 
@@ -164,6 +166,41 @@ class TestCache:
         (tmp_path / "cache").write_text("a file")
         with pytest.raises(InputError, match=r"cache.*(Not a directory|File exists)"):
             fetch(f"{server.url}/a", tmp_path / "a", settings=settings)
+
+
+def test_a_cache_that_may_not_be_written_is_read(server, settings, offline, tmp_path, monkeypatch):
+    fetch(f"{server.url}/a", tmp_path / "one" / "a", settings=settings)
+
+    def refused(*words, **keys):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(cache.filelock.FileLock, "acquire", refused)
+    assert fetch(f"{server.url}/a", tmp_path / "two" / "a", settings=offline).sha256 == SHA256
+    assert fetch(f"{server.url}/a", tmp_path / "three" / "a", settings=settings).sha256 == SHA256
+    with pytest.raises(InputError, match=r"\.lock: Permission denied; check the permissions, or set retrieval\.cache"):
+        fetch(f"{server.url}/b", tmp_path / "b", settings=settings)
+
+
+def test_a_full_disk_is_called_so(server, settings, tmp_path, monkeypatch):
+    """The system writes what it has room for, and fails at the next bytes."""
+    room = [150_000]
+
+    class Disk(io.FileIO):
+        def write(self, piece):
+            count = min(len(piece), room[0])
+            if not count:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            room[0] -= count
+            return super().write(piece[:count])
+
+    monkeypatch.setattr(transfer, "open", lambda path, mode, buffering: Disk(path, mode), raising=False)
+    with pytest.raises(InputError, match=r"a: No space left on device; make room, or set retrieval\.cache"):
+        fetch(f"{server.url}/a", tmp_path / "a", settings=settings)
+    assert entry(tmp_path, ".part").stat().st_size == 150_000
+    room[0] = 1_000_000
+    fetch(f"{server.url}/a", tmp_path / "a", settings=settings)
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert server.log[-1].range == "bytes=150000-"
 
 
 class TestSeveralFiles:

@@ -9,6 +9,7 @@ import pytest
 from amlprognosis.errors import InputError
 from amlprognosis.retrieve import sources
 from amlprognosis.retrieve.download import fetch, local_path, read_provenance, write_provenance
+from amlprognosis.study import load_study
 from amlprognosis.study.sources import Retrieval
 
 
@@ -56,6 +57,20 @@ def test_a_wrong_checksum_a_missing_file_and_the_network_are_explained(tmp_path)
         fetch("http://127.0.0.1:9/a", tmp_path / "out", settings=Retrieval(cache=str(tmp_path / "cache"), attempts=1))
     with pytest.raises(InputError, match="unknown scheme"):
         fetch("gopher://example.org/a", tmp_path / "out")
+
+
+def test_faults_of_the_disk_are_explained_wherever_they_are_met(tmp_path):
+    """A file lies where the folder of an accession should be; a folder, where its provenance should be."""
+    content = {
+        "study": "x",
+        "title": "t",
+        "cohorts": {"A": {"role": "training", "source": {"type": "gdc", "base_url": str(tmp_path)}}},
+    }
+    (tmp_path / "file").touch()
+    (tmp_path / "folder" / "PROVENANCE.json").mkdir(parents=True)
+    for name in ("file", "folder"):
+        with pytest.raises(InputError, match=r"PROVENANCE\.json: .*; .*remove it"):
+            sources.retrieve(load_study(content), "gdc", "TCGA-LAML", tmp_path / name)
 
 
 def test_a_folder_that_is_half_there_has_no_provenance(tmp_path, monkeypatch):

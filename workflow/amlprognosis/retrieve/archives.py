@@ -51,6 +51,8 @@ def _opened(path: Path) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarI
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk (no room for what is unpacked), not of the archive
         said = " ".join(str(error).split())[:120]
         raise InputError(
             f"{path}: not a readable tar archive, or cut off ({said}); delete it and retrieve it again"

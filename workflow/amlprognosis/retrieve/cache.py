@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -16,7 +17,7 @@ from pathlib import Path
 import filelock
 
 from amlprognosis.errors import InputError
-from amlprognosis.retrieve.records import Wanted, file_digest, today, write_text_whole
+from amlprognosis.retrieve.records import Wanted, disk_fault, file_digest, today, write_text_whole
 from amlprognosis.retrieve.transfer import Received, Validators
 from amlprognosis.retrieve.web import Stopped
 
@@ -69,9 +70,9 @@ class Slot:
         Stopped
             ``stop`` was set while another process had the lock.
         """
-        self.data.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.data.with_name(f"{self.data.name}.lock"))
         try:
+            self.data.parent.mkdir(parents=True, exist_ok=True)
             waited = False
             while not lock.is_locked:
                 try:
@@ -82,7 +83,11 @@ class Slot:
                     waited = True
                     if stop is not None and stop.is_set():
                         raise Stopped from None
-        except (OSError, NotImplementedError) as error:
+        except OSError as error:
+            # A cache of somebody else's: its whole files may be read without a lock, since they appear whole.
+            if not (error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and self._note.is_file()):
+                raise disk_fault(error, lock.lock_file) from None
+        except NotImplementedError as error:
             raise InputError(
                 f"{lock.lock_file}: cannot be locked ({error}); set retrieval.cache to another disk"
             ) from None

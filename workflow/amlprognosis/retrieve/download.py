@@ -21,6 +21,7 @@ from amlprognosis.retrieve.records import (
     Planned,
     Wanted,
     checksum_fault,
+    disk_fault,
     file_digest,
     local_record,
     read_provenance,
@@ -196,7 +197,7 @@ def _bring(wanted: Wanted, settings: Retrieval, stop: threading.Event) -> FileRe
             return None
         raise
     except OSError as error:
-        raise InputError(f"{error.filename or wanted.destination}: {error.strerror or error}") from None
+        raise disk_fault(error, wanted.destination) from None
 
 
 def _copied(wanted: Wanted) -> FileRecord:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
 import json
 import os
@@ -136,6 +137,28 @@ def local_record(path: str | Path) -> FileRecord:
     if not path.name.endswith((".parquet", ".h5ad")):
         check_content(path)
     return FileRecord(str(path), str(path), path.stat().st_size, file_digest(path), today())
+
+
+_REMEDIES = {
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT), "make room, or set retrieval.cache to another disk; what has come is kept"
+    ),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS),
+        "check the permissions, or set retrieval.cache to a folder of yours (retrieval.offline: true reads a cache in "
+        "which you may not write)",
+    ),
+    **dict.fromkeys(
+        (errno.EISDIR, errno.ENOTDIR, errno.EEXIST),
+        "a folder lies where a file is meant, or a file for a folder; remove it",
+    ),
+}
+
+
+def disk_fault(error: OSError, place: str | Path) -> InputError:
+    """What a fault of the disk means, with its remedy; ``place`` where the error names no file."""
+    remedy = _REMEDIES.get(error.errno or 0)
+    return InputError(f"{error.filename or place}: {error.strerror or error}{f'; {remedy}' if remedy else ''}")
 
 
 def write_text_whole(path: Path, text: str) -> None:

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from amlprognosis.errors import InputError
 from amlprognosis.retrieve.download import PROVENANCE, FileRecord, write_provenance
+from amlprognosis.retrieve.records import disk_fault
 from amlprognosis.study import (
     BeatamlSource,
     CbioportalSource,
@@ -74,14 +75,21 @@ def retrieve(study: Study, service: str, accession: str, destination: str | Path
     Raises
     ------
     InputError
-        A missing or damaged file.
+        A missing or damaged file, no answer, or no room on the disk.
     """
+    try:
+        return _retrieve(study, service, accession, Path(destination))
+    except OSError as error:
+        raise disk_fault(error, destination) from None
+
+
+def _retrieve(study: Study, service: str, accession: str, destination: Path) -> list[FileRecord]:
     requests = study.retrieval_requests(service, accession)
     records: dict[str, FileRecord] = {}
     for request in requests:
         # A folder that is only half there has no provenance, even if this is killed.
-        (Path(destination) / PROVENANCE).unlink(missing_ok=True)
-        found = module_of(request).retrieve(request, study.base(request), Path(destination), study.retrieval)
+        (destination / PROVENANCE).unlink(missing_ok=True)
+        found = module_of(request).retrieve(request, study.base(request), destination, study.retrieval)
         records |= {record.path: record for record in found}
     note = "; ".join(sorted({request.source_note for request in requests if request.source_note}))
     if len(requests) > 1 or note:

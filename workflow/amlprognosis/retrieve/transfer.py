@@ -8,6 +8,7 @@ and has neither time guard nor Retry-After.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -216,7 +217,7 @@ def _receive(
         with Digests(part, names) as digests:
             piece = first
             while piece and (limit is None or progress.done <= limit):
-                stream.write(piece)
+                _write(stream, piece)
                 progress.add(len(piece))
                 piece = next(body, b"")
             progress.end()
@@ -226,6 +227,13 @@ def _receive(
                 discard(part)
                 raise Damaged(f"longer than the {limit} bytes that were promised")
             return digests.found()
+
+
+def _write(stream: io.FileIO, piece: bytes) -> None:
+    """Write all of a piece; a full disk takes a part of it, without an error at first."""
+    left = memoryview(piece)
+    while left:
+        left = left[stream.write(left) or 0 :]
 
 
 def _checked(wanted: Wanted, part: Path, found: dict[str, str], validators: Validators) -> Received:

@@ -93,6 +93,11 @@ def test_refused_comparisons_stand_in_the_figure_with_their_reason(study, tables
             "clinical:age, clinical:risk_intermediate, clinical:risk_adverse",
             "no age or risk group",
         ),
+        (
+            "5 fits failed: Cox model on clinical:age, clinical:risk_*: no column clinical:risk_* in the features; no "
+            "predictions",
+            "the training cohort has no risk group",
+        ),
         ("not fitted: something; and more", "something"),
         (float("nan"), ""),
         ("", ""),

@@ -67,6 +67,11 @@ def words_of(note: Any) -> str:
         ]
         names = list(dict.fromkeys(names))
         return f"no {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"no {names[0]}"
+    untrained = re.search(r"no column ([^;]+?) in the features", note)
+    if untrained:
+        names = re.findall(r"clinical:([a-z]+)", untrained[1])
+        columns = ["risk group" if name == "risk" else name for name in dict.fromkeys(names)]
+        return f"the training cohort has no {' or '.join(columns)}" if columns else "columns that training lacks"
     text = note.split(";")[0].strip().rstrip(".")
     text = re.sub(r"^not (compared|applied|computed|fitted): ", "", text)
     return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1].rstrip() + "…"

@@ -35,6 +35,7 @@ def job(snakemake: Any) -> Iterator[Study]:
         filename=snakemake.log[0], filemode="w", level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     logging.captureWarnings(True)
+    logging.getLogger("anndata").setLevel(logging.WARNING)  # it tells the terminal how it stores each text
     try:
         yield load_study(snakemake.config)
     except InputError as error:

@@ -33,7 +33,7 @@ class GeneSet:
 
 
 def read_text(path: str | Path) -> str:
-    """Read a plain or gzip-compressed UTF-8 text file.
+    """Read a plain or gzip-compressed UTF-8 text file; line ends of any system become line feeds.
 
     Raises
     ------
@@ -56,7 +56,25 @@ def read_text(path: str | Path) -> str:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     if text[:2000].lstrip().lower().startswith(("<!doctype", "<html", "<head", "<?xml")):
         raise InputError(f"{path}: an HTML or XML page, not a table; the server sent a web page instead of the file")
-    return text
+    if "\x00" in text:
+        raise InputError(f"{path}: zero bytes in the text: UTF-16 or damaged; save it as UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def unquoted(field: str, place: str) -> str:
+    """Text of a field, without the pair of quotation marks that spreadsheets put around it.
+
+    Raises
+    ------
+    InputError
+        A quotation mark without its partner.
+    """
+    field = field.strip()
+    if len(field) > 1 and field[0] == field[-1] == '"':
+        field = field[1:-1].strip()
+    if '"' in field:
+        raise InputError(f"{place}: a stray quotation mark in {field[:60]!r}; remove it")
+    return field
 
 
 def read_gmt(path: str | Path) -> dict[str, GeneSet]:
@@ -79,17 +97,18 @@ def read_gmt(path: str | Path) -> dict[str, GeneSet]:
     """
     sets: dict[str, GeneSet] = {}
     first_line: dict[str, int] = {}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
-        fields = [field.strip() for field in line.split("\t")]
+        fields = line.split("\t")
         if len(fields) < 2:
             raise InputError(
                 f"{path}, line {number}: not a GMT line; expected name, description and genes separated by tabs, "
                 f"got {line[:60]!r}"
             )
-        name, description = fields[0], fields[1]
-        genes = tuple(dict.fromkeys(gene for gene in fields[2:] if gene))
+        place = f"{path}, line {number}"
+        name, description = unquoted(fields[0], place), fields[1].strip()
+        genes = tuple(dict.fromkeys(gene for field in fields[2:] if (gene := unquoted(field, place))))
         if not name:
             raise InputError(f"{path}, line {number}: the set has no name; put one in the first field")
         if name in sets:

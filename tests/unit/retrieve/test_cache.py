@@ -194,7 +194,7 @@ def test_a_full_disk_is_called_so(server, settings, tmp_path, monkeypatch):
             return super().write(piece[:count])
 
     monkeypatch.setattr(transfer, "open", lambda path, mode, buffering: Disk(path, mode), raising=False)
-    with pytest.raises(InputError, match=r"a: No space left on device; make room, or set retrieval\.cache"):
+    with pytest.raises(InputError, match=r"a: No space left on device; make room there and in retrieval\.cache"):
         fetch(f"{server.url}/a", tmp_path / "a", settings=settings)
     assert entry(tmp_path, ".part").stat().st_size == 150_000
     room[0] = 1_000_000

@@ -141,7 +141,8 @@ def local_record(path: str | Path) -> FileRecord:
 
 _REMEDIES = {
     **dict.fromkeys(
-        (errno.ENOSPC, errno.EDQUOT), "make room, or set retrieval.cache to another disk; what has come is kept"
+        (errno.ENOSPC, errno.EDQUOT),
+        "make room there and in retrieval.cache, which may lie on another disk; what has come is kept",
     ),
     **dict.fromkeys(
         (errno.EACCES, errno.EPERM, errno.EROFS),
@@ -158,7 +159,9 @@ _REMEDIES = {
 def disk_fault(error: OSError, place: str | Path) -> InputError:
     """What a fault of the disk means, with its remedy; ``place`` where the error names no file."""
     remedy = _REMEDIES.get(error.errno or 0)
-    return InputError(f"{error.filename or place}: {error.strerror or error}{f'; {remedy}' if remedy else ''}")
+    return InputError(
+        f"{error.filename2 or error.filename or place}: {error.strerror or error}{f'; {remedy}' if remedy else ''}"
+    )
 
 
 def write_text_whole(path: Path, text: str) -> None:

@@ -336,6 +336,13 @@ def test_no_server_at_all(settings, tmp_path, waits):
     assert len(waits) == 5
 
 
+def test_a_dead_proxy_is_called_so(settings, tmp_path, waits, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9")
+    with pytest.raises(web.NoConnection, match=r"by the proxy that .* names \(Connection refused\)") as error:
+        fetch("http://example.org/a", tmp_path / "a", settings=settings)
+    assert "secret" not in str(error.value)
+
+
 def test_a_server_that_opens_no_connection_is_not_waited_for_long(settings, tmp_path, waits, monkeypatch):
     asked = []
 

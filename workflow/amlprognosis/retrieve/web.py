@@ -22,6 +22,7 @@ from requests.exceptions import (
     ChunkedEncodingError,
     ConnectionError,
     ConnectTimeout,
+    ProxyError,
     SSLError,
     Timeout,
     TooManyRedirects,
@@ -169,6 +170,8 @@ def ask(
         raise Passing(f"no secure connection ({_root(error)})") from None
     except TooManyRedirects:
         raise InputError(f"{url}: redirected in a circle; name another place as base_url") from None
+    except ProxyError as error:
+        raise Unreachable(f"no connection by the proxy that HTTPS_PROXY or HTTP_PROXY names ({_root(error)})") from None
     except ConnectTimeout:
         seconds = min(CONNECT_SECONDS, settings.timeout_seconds)
         raise Unreachable(f"no connection (none within {seconds:g} s)") from None

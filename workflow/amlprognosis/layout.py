@@ -42,7 +42,7 @@ PLANTED_TABLES = ("planted", "planted_summary")
 # Made from the other tables: no figure shows them.
 REPORTING_TABLES = ("risk_of_bias", "tripod_ai")
 # Of the quality pages: what a figure of theirs shows.
-QUALITY_TABLES = ("batch_effects", "components", "sample_identity", "sample_quality")
+QUALITY_TABLES = ("batch_effects", "completeness", "components", "sample_identity", "sample_quality")
 ATLAS_TABLES = ("umap", "cell_scores", "cells_test", "cell_quality")
 
 

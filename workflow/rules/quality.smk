@@ -29,6 +29,7 @@ rule quality:
             )
             for name, page in zip(STUDY.cohorts, quality_pages(STUDY))
         ],
+        completeness=f"{TABLES}/completeness.tsv",
         components=f"{TABLES}/components.tsv",
     log:
         f"{LOGS}/quality.log",

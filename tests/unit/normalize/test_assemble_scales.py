@@ -78,7 +78,10 @@ def test_counts_by_the_method_of_training(tmp_path, method):
     np.testing.assert_allclose(record["before"]["values"][0], np.quantile(logged, [0, 0.25, 0.5, 0.75, 1]), rtol=1e-5)
     assert record["before"]["what"] == "log2(count + 1), 120 genes"
     assert record["patients"] == list(whole.obs_names)
-    assert quality_record(training)["counts"]["reference"] == "own"
+    own = quality_record(training)
+    assert own["counts"]["reference"] == "own"
+    # Both figures of a cohort are of the same genes.
+    assert own["before"]["n"] == own["after"]["n"] == training.n_vars
 
 
 def test_a_cohort_of_counts_of_an_older_release():

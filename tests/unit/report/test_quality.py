@@ -228,3 +228,23 @@ def test_correlations_and_robust_deviations():
     np.testing.assert_allclose(robust_z(np.array([1.0, 2.0, 3.0, 14.0])), np.array([-1.5, -0.5, 0.5, 11.5]) / 1.4826)
     assert np.isnan(robust_z(np.ones(4))).all()
     assert np.isnan(robust_z(np.full(3, np.nan))).all()
+
+
+def test_every_number_of_a_figure_is_in_a_table(world):
+    _study, cohorts, tables, pages = world
+    samples, training = tables["sample_quality"].set_index("patient"), cohorts["T"]
+    own = samples.loc[training.obs_names]
+    five = [f"before_{place}" for place in ("min", "q1", "median", "q3", "max")]
+    np.testing.assert_allclose(own[five].to_numpy(float), record(training)["before"]["values"])
+    built = own[[name.replace("before", "built") for name in five]].to_numpy(float)
+    np.testing.assert_allclose(built, np.quantile(training.X, [0, 0.25, 0.5, 0.75, 1], axis=1).T, rtol=1e-6)
+    np.testing.assert_array_equal(own["age"].to_numpy(float), training.obs["age"].to_numpy())
+    np.testing.assert_array_equal(own["os_days"].to_numpy(float), training.obs["os_time"].to_numpy())
+    np.testing.assert_array_equal(own["os_event"].to_numpy(bool), training.obs["os_event"].to_numpy())
+    assert samples.loc[cohorts["V"].obs_names, [*five, "age"]].isna().all(axis=None)
+    known = tables["completeness"].set_index(["cohort", "column"])
+    assert known.loc[("T", "age"), ["patients", "known", "share"]].tolist() == [60, 30, 0.5]
+    assert set(known.loc["T"].index) == {"age", "sex", "risk", "plate"}
+    assert "V" not in known.index
+    assert "Least complete: age, 50%" in pages["T"]
+    assert "million reads, over all genes of the source." in pages["T"]

@@ -200,7 +200,8 @@ class _Normalized:
             processing="estimated counts" if found.estimated else "",
             processing_evidence=found.estimated,
         )
-        self.record.before = Quantiles.of(np.log2(counts + 1), "log2(count + 1)")
+        # Of the genes that stay, as afterwards: most genes of an annotation have no count at all.
+        self.record.before = Quantiles.of(np.log2(self.counts + 1), "log2(count + 1)")
         self.record.counts = {
             "method": found.reference.method,
             "reference": "training" if given else "own",

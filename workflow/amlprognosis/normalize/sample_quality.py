@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 # Robust z of a sample's median correlation to the others below which it is an outlier.
 OUTLIER = -5.0
 FEWEST_GENES, FEWEST_PATIENTS = 100, 10
+FIVE = ("min", "q1", "median", "q3", "max")
 COLUMNS = [
     "cohort", "patient", "median_correlation", "correlation_z", "missing_share", "library_size", "detected_genes",
-    "factor", "xist", "y_genes", "sex_by_expression", "recorded_sex",
+    "factor", "xist", "y_genes", "sex_by_expression", "recorded_sex", "age", "os_days", "os_event",
+    *(f"{state}_{place}" for state in ("before", "built") for place in FIVE),
 ]  # fmt: skip
 
 
@@ -59,7 +61,9 @@ def sample_quality(name: str, adata: AnnData) -> pd.DataFrame:
         cohort, patient, median_correlation (Pearson, with the other samples, over the complete genes), correlation_z
         (its robust z: distance from the median in units of 1.4826 MAD), missing_share (of the values as the source
         gives them, else of the cohort's), library_size, detected_genes, factor (normalisation; NaN where there are no
-        counts), xist and y_genes (0 = as those without, 1 = as those with), sex_by_expression, recorded_sex.
+        counts), xist and y_genes (0 = as those without, 1 = as those with), sex_by_expression, recorded_sex, age
+        (years), os_days, os_event, and the quartiles and extremes of its log2 values before normalisation (NaN in
+        cohorts without a record) and as built.
     """
     matrix = np.asarray(adata.X, dtype=float)
     record = recorded_quality(adata)
@@ -78,7 +82,28 @@ def sample_quality(name: str, adata: AnnData) -> pd.DataFrame:
     table["sex_by_expression"] = "" if sexes.reason else sexes.table["call"].to_numpy()
     recorded = adata.obs["sex"].astype(object).to_numpy() if "sex" in adata.obs else np.full(adata.n_obs, None)
     table["recorded_sex"] = ["" if pd.isna(value) else str(value) for value in recorded]
+    table["age"] = adata.obs["age"].to_numpy(float) if "age" in adata.obs else np.nan
+    table["os_days"], table["os_event"] = adata.obs["os_time"].to_numpy(float), adata.obs["os_event"].to_numpy(bool)
+    for state, values in (("before", (record.get("before") or {}).get("values")), ("built", five_numbers(adata))):
+        table[[f"{state}_{place}" for place in FIVE]] = np.nan if values is None else np.array(values, dtype=float)
     return table[COLUMNS]
+
+
+def five_numbers(adata: AnnData) -> np.ndarray:
+    """Minimum, quartiles and maximum (n, 5) of the values of every sample; NaN for one without values."""
+    found = np.full((adata.n_obs, len(FIVE)), np.nan)
+    for row, values in zip(found, np.asarray(adata.X, dtype=float), strict=True):
+        present = values[np.isfinite(values)]
+        if present.size:
+            row[:] = np.quantile(present, [0.0, 0.25, 0.5, 0.75, 1.0])
+    return found
+
+
+def completeness(name: str, adata: AnnData) -> pd.DataFrame:
+    """How many patients have a value: cohort, column (of the clinical data), patients, known, share."""
+    known = adata.obs.drop(columns=["os_time", "os_event"]).notna()
+    table = pd.DataFrame({"cohort": name, "column": known.columns.astype(str), "patients": adata.n_obs})
+    return table.assign(known=known.sum().to_numpy(dtype=int), share=known.mean().to_numpy(dtype=float))
 
 
 def median_correlation(matrix: np.ndarray) -> np.ndarray:

@@ -149,7 +149,7 @@ TABLE_CAPTIONS: dict[str, str] = {
     "sample_identity": "Samples that may not be their patient's: sex by expression, duplicated profiles, swaps, "
     "patients shared by two cohorts. Nobody is left out for what stands here.",
     "sample_quality": "Figures of every sample: correlation to the others, missing values, library size, sex by "
-    "expression.",
+    "expression, age and follow-up, quartiles of the values before normalisation and as built.",
     "table": "A table of the study; every number that a figure shows is also in a table.",
 }
 

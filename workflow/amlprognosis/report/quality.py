@@ -18,7 +18,7 @@ from amlprognosis.evaluation.batch_effects import AS_BUILT, BIOLOGY, COHORT, ass
 from amlprognosis.normalize import identity
 from amlprognosis.normalize.identity import sample_identity
 from amlprognosis.normalize.platform import PlatformReference
-from amlprognosis.normalize.sample_quality import recorded_quality, sample_quality
+from amlprognosis.normalize.sample_quality import completeness, five_numbers, recorded_quality, sample_quality
 from amlprognosis.report import quality_figures as draw
 from amlprognosis.report.describe import cohort_tables
 from amlprognosis.report.figures import VEGALITE_VERSION, stable_ids, write_text
@@ -42,7 +42,7 @@ GENE_STEPS = ("gene names", "platform table", "symbols", "probes", "PAR_Y", "gen
 def quality_tables(
     study: Study, cohorts: Mapping[str, AnnData], platform: PlatformReference
 ) -> dict[str, pd.DataFrame]:
-    """Tables of the quality pages of a study: batch_effects, components, sample_identity, sample_quality."""
+    """Tables of the quality pages: batch_effects, completeness, components, sample_identity, sample_quality."""
     ordered = {name: cohorts[name] for name in study.cohorts}
     # Sums in one order, whatever the number of cores.
     with threadpool_limits(limits=1):
@@ -51,6 +51,7 @@ def quality_tables(
         identity_table = sample_identity(ordered, study.training)
     return {
         "batch_effects": batches.effects,
+        "completeness": pd.concat([completeness(name, adata) for name, adata in ordered.items()], ignore_index=True),
         "components": batches.components,
         "sample_identity": identity_table,
         "sample_quality": pd.concat(samples, ignore_index=True),
@@ -164,8 +165,8 @@ def _sections(
         "identity", "Sex by expression", lambda: draw.figure_sex(samples, list(named)),
         "XIST is expressed with two X; the other genes lie on Y. A man who lost Y, common in AML, is low on both.",
     )  # fmt: skip
-    obs = adata.obs
-    add("clinical", "Completeness", lambda: draw.figure_completeness(obs.drop(columns=["os_time", "os_event"])))
+    obs, known = adata.obs, tables["completeness"]
+    add("clinical", "Completeness", lambda: draw.figure_completeness(known[known["cohort"] == name]))
     add("clinical", "Follow-up", lambda: draw.figure_histogram(obs["os_time"] / 365.25, "Years", obs["os_event"]))
     if "age" in obs:
         add("clinical", "Age", lambda: draw.figure_histogram(obs["age"], "Age at diagnosis, years"))
@@ -220,7 +221,7 @@ def _drawn(key: str, title: str, make: Callable[[], Panel], caption: str) -> Dra
 def _limits(record: Mapping[str, Any], adata: AnnData) -> tuple[float, float]:
     """Axis that both figures of quantiles share: from the lowest to the highest but for single extremes."""
     values = [row for key in ("before", "after") for row in (record.get(key) or {}).get("values", [])]
-    table = pd.DataFrame(values or _five(adata), dtype=float).dropna()
+    table = pd.DataFrame(values or five_numbers(adata), dtype=float).dropna()
     low, high = float(table[0].quantile(0.02)), float(table[4].quantile(0.98))
     return low, max(high, low + 1.0)
 
@@ -233,14 +234,8 @@ def _before(record: Mapping[str, Any], limits: tuple[float, float]) -> Panel:
 
 
 def _after(record: Mapping[str, Any], adata: AnnData, limits: tuple[float, float]) -> Panel:
-    part = record.get("after") or {"what": f"log2, {adata.n_vars:,} genes", "values": _five(adata)}
+    part = record.get("after") or {"what": f"log2, {adata.n_vars:,} genes", "values": five_numbers(adata)}
     return draw.figure_quantiles(part["values"], str(part["what"]), limits)
-
-
-def _five(adata: AnnData) -> list[list[float]]:
-    """Minimum, quartiles and maximum of every sample."""
-    found = np.nanquantile(np.asarray(adata.X, dtype=float), [0.0, 0.25, 0.5, 0.75, 1.0], axis=1).T
-    return [list(row) for row in found]
 
 
 def _scale(record: Mapping[str, Any]) -> list[tuple[str, str]]:

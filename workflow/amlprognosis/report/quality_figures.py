@@ -252,7 +252,7 @@ def figure_libraries(samples: pd.DataFrame) -> Panel:
         .properties(width="container", height=230)
     )
     low, high = float(table["millions"].min()), float(table["millions"].max())
-    note = f"{fixed(low, 1)} to {fixed(high, 1)} million reads in the genes kept."
+    note = f"{fixed(low, 1)} to {fixed(high, 1)} million reads, over all genes of the source."
     return Panel(chart, note, f"Library size and detected genes of {len(table)} samples", _SMALL)
 
 
@@ -294,11 +294,11 @@ def figure_histogram(values: pd.Series, title: str, event: pd.Series | None = No
     return Panel(chart, note, f"Histogram of {title} over {len(known)} patients", _SMALL)
 
 
-def figure_completeness(obs: pd.DataFrame) -> Panel:
-    """Share of patients with a value in each clinical column."""
-    if obs.shape[1] == 0:
+def figure_completeness(known: pd.DataFrame) -> Panel:
+    """Share of patients with a value in each clinical column (column, share)."""
+    if known.empty:
         raise NothingToDraw("The cohort has no clinical column.")
-    table = pd.DataFrame({"column": [str(c) for c in obs.columns], "known": obs.notna().mean().to_numpy()})
+    table = known[["column", "share"]].set_axis(["column", "known"], axis=1).reset_index(drop=True)
     x = alt.X(
         "known:Q", title="Patients with a value", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=5)
     )

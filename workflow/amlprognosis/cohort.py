@@ -179,6 +179,9 @@ def _obs_faults(adata: AnnData) -> Iterable[str]:
             yield f"obs['age'] must be years between 0 and 120; not so for {named} (clinical.age.unit?)"
 
 
+_FEW_GENES = 10  # fewer may have the same value by chance
+
+
 def _matrix_faults(adata: AnnData) -> Iterable[str]:
     if adata.n_vars == 0:
         yield "no genes are left; see the preprocessing steps"
@@ -197,6 +200,8 @@ def _matrix_faults(adata: AnnData) -> Iterable[str]:
         yield f"X holds infinite values, e.g. {shown(places)}"
     elif np.isnan(matrix).all(axis=1).any():
         yield f"no value at all for {shown(adata.obs_names[np.isnan(matrix).all(axis=1)])}"
+    elif adata.n_vars >= _FEW_GENES and (flat := np.nanmax(matrix, axis=1) == np.nanmin(matrix, axis=1)).any():
+        yield f"the same value in every gene of {shown(adata.obs_names[flat])}: no measurement; leave these samples out"
 
 
 def _attached_faults(adata: AnnData) -> Iterable[str]:

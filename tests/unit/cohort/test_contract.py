@@ -9,6 +9,17 @@ from amlprognosis.cohort import check_outcome, exclusions, read_cohort, validate
 from amlprognosis.errors import InputError
 
 
+def test_a_sample_without_measurement_is_refused():
+    small, rng = make(), np.random.default_rng(1)
+    var = pd.DataFrame({"ensembl": ""}, index=pd.Index([f"G{i}" for i in range(12)], dtype=object))
+    cohort = anndata.AnnData(X=rng.normal(size=(30, 12)).astype(np.float32), obs=small.obs, var=var)
+    cohort.uns = dict(small.uns)
+    validate_cohort(cohort)
+    cohort.X[3] = 7
+    with pytest.raises(InputError, match="the same value in every gene of P03: no measurement"):
+        validate_cohort(cohort)
+
+
 def make(n: int = 30, genes: int = 4) -> anndata.AnnData:
     names = pd.Index([f"P{i:02d}" for i in range(n)], dtype=object)
     obs = pd.DataFrame(

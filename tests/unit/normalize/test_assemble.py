@@ -121,6 +121,10 @@ def test_missing_and_zero_survival_are_excluded_and_listed(tmp_path):
     ("changes", "words"),
     [
         ({"time": ["-1", *["5"] * (N - 1)]}, r"column 'time'.*negative.*P00: '-1'"),
+        (
+            {"time": ["99999", *["5"] * (N - 1)]},
+            r"longer than 60 years: P00: 99999 \w+; is .*unit right",
+        ),
         ({"time": ["-Inf", *["5"] * (N - 1)]}, r"P00: '-Inf'"),
         ({"time": ["3,5", *["5"] * (N - 1)]}, r"P00: '3,5'"),
         ({"event": ["2", *["1"] * (N - 1)]}, r"neither dead .* nor alive .*: 2"),

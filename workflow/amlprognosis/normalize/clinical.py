@@ -15,6 +15,7 @@ from amlprognosis.study import DAYS_PER_MONTH, DAYS_PER_YEAR, Clinical
 from amlprognosis.study.base import canonical
 
 PATIENT = "patient"  # in clinical.exclude: the patient's own id
+LONGEST_YEARS = 60  # no follow-up of AML is as long: another unit, or a code for unknown such as 99999
 DAYS = {"days": 1.0, "months": DAYS_PER_MONTH, "years": DAYS_PER_YEAR}
 # What pandas, R and databases write for a missing number, beside the study's own texts.
 _NOT_A_VALUE = frozenset({"", "nan", "<na>", "none", "null"})
@@ -209,7 +210,15 @@ def _time(table: pd.DataFrame, mapping: Clinical, origin: str) -> pd.Series:
             f"rows, exclude them "
             "with clinical.exclude, or list the text under clinical.missing_values"
         )
-    return parsed * DAYS[mapping.os_time.unit]
+    days = parsed * DAYS[mapping.os_time.unit]
+    long = days > LONGEST_YEARS * DAYS_PER_YEAR
+    if long.any():
+        named = [f"{row}: {values[row]} {mapping.os_time.unit}" for row in values.index[long]]
+        raise InputError(
+            f"{place}: longer than {LONGEST_YEARS} years: {shown(named)}; is clinical.os_time.unit right? Else correct "
+            "these rows, or exclude them with clinical.exclude"
+        )
+    return days
 
 
 def _event(table: pd.DataFrame, mapping: Clinical, origin: str) -> pd.Series:

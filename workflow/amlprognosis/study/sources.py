@@ -46,7 +46,7 @@ class Retrieval(Section):
 
 
 class TablesSource(Section):
-    """The user's own tables: TSV, CSV, parquet or h5ad, plain or gzipped."""
+    """The user's own tables: text (tabs, commas or semicolons, plain or gzipped), .xlsx, .parquet or .h5ad."""
 
     type: Literal["tables"] = Field(description="The user's own files.")
     expression: str = Field(description="Expression matrix; a path relative to data_root.")

@@ -6,6 +6,7 @@ import sys
 from amlprognosis.catalogue import overlap_warnings
 from amlprognosis.errors import InputError
 from amlprognosis.study import check_files, load_study, model_slug
+from amlprognosis.study.yaml_file import read_yaml
 from amlprognosis.report.figures import figures_of
 from amlprognosis.layout import (
     QUALITY_TABLES,
@@ -24,6 +25,8 @@ CONFIG_FILES = [os.path.relpath(path) for path in workflow.overwrite_configfiles
 def read_study():
     name = ", ".join(CONFIG_FILES) or "config/config.yaml"
     try:
+        for path in CONFIG_FILES:
+            read_yaml(path)  # Snakemake takes the last of two equal keys without a word
         study = load_study(config, name=name)
         check_files(
             study, name=name, produced=frozenset(simulated_files(study).values())

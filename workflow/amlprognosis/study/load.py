@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from amlprognosis.errors import InputError
@@ -17,6 +16,7 @@ from amlprognosis.study.cohorts import Atlas
 from amlprognosis.study.model import Study
 from amlprognosis.study.names import signature_fault
 from amlprognosis.study.sources import SERVICES, SOURCES, RemoteSource
+from amlprognosis.study.yaml_file import read_yaml
 
 # Ends of the keys whose values are folders, not files.
 _FOLDERS = (".base_url", *(f"retrieval.mirrors.{service}" for service in SERVICES))
@@ -41,12 +41,7 @@ def load_study(source: str | Path | Mapping[str, Any], *, name: str = "the confi
         content: Any = dict(source)
     else:
         name = str(source)
-        try:
-            content = yaml.safe_load(Path(source).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InputError(f"{name}: no such study file; give the path of a YAML file") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{name}: not a YAML file: {' '.join(str(error).split())}") from None
+        content = read_yaml(source)
     if not isinstance(content, Mapping):
         raise InputError(f"{name}: a study is a mapping of keys; see config/README.md")
     # Not at the top: the catalogue's entries are made of this room's sections.

@@ -24,7 +24,7 @@ from amlprognosis.signatures.gene_sets import read_gmt
 from amlprognosis.study import check_files, load_study
 
 ROOT = Path(__file__).parents[2]
-GENES = [f"ZNF{number}" for number in range(100, 130)]
+GENES = [f"TOY{number}" for number in range(100, 130)]
 Frames = dict[str, pd.DataFrame]
 
 
@@ -163,7 +163,7 @@ CASES: dict[str, tuple[Callable[[World], None], str]] = {
     "negative time": (cell("A", "clinical", 3, "os", "-5"), r"A\.csv\): .*column 'os': .*negative.*A03: '-5'; correct"),
     "infinite time": (cell("A", "clinical", 3, "os", "-Inf"), r"A\.csv\): .*column 'os': .*infinite.*A03: '-Inf'"),
     "patient twice": (repeated("clinical", 4), r"A\.csv: id repeated in several rows: A04; keep one row"),
-    "gene twice": (repeated("expression", 2), r"A\.tsv\.gz\): genes named more than once: ZNF102; keep one row"),
+    "gene twice": (repeated("expression", 2), r"A\.tsv\.gz\): genes named more than once: TOY102; keep one row"),
     "no shared gene": (other_genes, r"no gene is shared between the cohorts.*A: 30 genes.*B: 30 genes.*gene_ids"),
     "few events": (column("A", "dead", lambda t: ["1"] * 9 + ["0"] * 31), r"A\.tsv\.gz\): only 9 deaths among 40"),
     "all dead": (column("A", "dead", lambda t: "1"), r"outcome is constant: every one of the 40 patients died; check"),
@@ -174,8 +174,8 @@ CASES: dict[str, tuple[Callable[[World], None], str]] = {
     "HTML gene sets": (file("sets.gmt", lambda b: HTML), r"sets\.gmt: an HTML or XML page"),
     "unknown genes": (lambda w: setattr(w, "gmt", "S\tx\tQ1\tQ2\n"), r"sets\.gmt: 0 of its 2 genes .*approved symbols"),
     "unknown set": (key("gene_sets.sets", ["NONE"]), r"gene_sets.sets: .*sets\.gmt has no set NONE; it has SET"),
-    "infinite value": (cell("A", "expression", 3, "A05", "-inf"), r"row ZNF103, column A05: infinite value"),
-    "text value": (cell("A", "expression", 3, "A05", "low"), r"row ZNF103, column A05: 'low' is not a number"),
+    "infinite value": (cell("A", "expression", 3, "A05", "-inf"), r"row TOY103, column A05: infinite value"),
+    "text value": (cell("A", "expression", 3, "A05", "low"), r"row TOY103, column A05: 'low' is not a number"),
     "other patients": (other_patients, r"B\.tsv\.gz\): no patient has both expression .* check clinical_id"),
     "pattern": (key("cohorts.A.source.patient_pattern", "A.*"), r"A.source.patient_pattern: 'A\.\*' has no group"),
     "outcome as age": (key("cohorts.A.clinical.age.column", "os"), r"column 'os' is os_time and age; it can be one"),

@@ -46,7 +46,7 @@ def own_files(folder: Path) -> None:
     patients = [f"P{k:02d}" for k in range(30)]
     folder.mkdir()
     counts = pd.DataFrame(
-        rng.poisson(50, (20, 30)), pd.Index([f"ZNF{k}" for k in range(100, 120)], name="gene"), patients
+        rng.poisson(50, (20, 30)), pd.Index([f"TOY{k}" for k in range(100, 120)], name="gene"), patients
     )
     counts.to_csv(folder / "expression.tsv.gz", sep="\t")
     clinical = pd.DataFrame({"patient": patients, "os_days": range(10, 40), "status": ["dead", "alive"] * 15})

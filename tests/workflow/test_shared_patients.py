@@ -16,7 +16,7 @@ from amlprognosis.cohort import exclusions, read_cohort
 from amlprognosis.normalize.duplicates import SHARED
 
 ROOT = Path(__file__).parents[2]
-GENES = [f"ZNF{number}" for number in range(100, 130)]
+GENES = [f"TOY{number}" for number in range(100, 130)]
 
 
 def write_cohort(folder: Path, name: str, patients: list[str], seed: int) -> None:

@@ -23,6 +23,8 @@ METHODS: dict[str, tuple[type[CountsReference], Learner]] = {
     "upper_quartile": (UpperQuartileReference, learn_upper_quartile),
     "vst": (VstReference, learn_vst),
 }
+NEAR_A_MILLION = (0.95e6, 1.05e6)
+_SEVERAL = 5
 
 
 def reference_content(reference: CountsReference) -> dict[str, Any]:
@@ -80,7 +82,7 @@ def check_counts(counts: pd.DataFrame, origin: str) -> None:
     Raises
     ------
     InputError
-        Missing or negative values, a sample without counts, or values that look like logarithms.
+        Missing or negative values, a sample without counts, or values that look like logarithms, TPM or CPM.
     """
     values = counts.to_numpy(dtype=float)
     for wrong, what in ((~np.isfinite(values), "missing or infinite"), (values < 0, "negative")):
@@ -94,7 +96,14 @@ def check_counts(counts: pd.DataFrame, origin: str) -> None:
         raise InputError(
             f"{origin}: the largest value is {values.max():.3g}: these are logarithms, not counts; set scale: log2"
         )
-    empty = values.sum(axis=1) == 0
+    sums = values.sum(axis=1)
+    # A library of a million reads may be; that all libraries are of a million reads may not.
+    if len(sums) >= _SEVERAL and NEAR_A_MILLION[0] <= sums.min() and sums.max() <= NEAR_A_MILLION[1]:
+        raise InputError(
+            f"{origin}: every sample sums to {sums.min() / 1e6:.3g} to {sums.max() / 1e6:.3g} million: these are TPM or "
+            "CPM, not counts; set scale: tpm"
+        )
+    empty = sums == 0
     if empty.any():
         raise InputError(f"{origin}: samples without a single count: {shown(counts.index[empty])}; remove them")
 

@@ -9,12 +9,11 @@ import pandas as pd
 
 from amlprognosis.cohort import shown, step
 from amlprognosis.errors import InputError
-from amlprognosis.normalize.counts import filter_step
+from amlprognosis.normalize.counts import NEAR_A_MILLION, filter_step
 from amlprognosis.normalize.scale import SMALLEST_LINEAR_MAXIMUM
 
 # A count in a library of this many million is one per million in a sample of this depth.
 MILLIONS = 20
-NEAR_A_MILLION = (0.95e6, 1.05e6)
 
 
 def check_tpm(matrix: pd.DataFrame, origin: str) -> None:

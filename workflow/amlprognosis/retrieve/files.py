@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import zipfile
 import zlib
 from pathlib import Path
@@ -102,11 +103,10 @@ def check_end(path: Path, name: str, origin: str) -> None:
     if name.endswith(".xlsx") and not zipfile.is_zipfile(path):
         raise InputError(f"{origin}: no workbook, or one that is cut off; retrieve it again")
     if name.endswith(".json"):
-        with open(path, "rb") as stream:
-            stream.seek(max(path.stat().st_size - 1000, 0))
-            end = stream.read().rstrip()[-1:]
-        if end not in (b"}", b"]"):
-            raise InputError(f"{origin}: not JSON, or JSON that is cut off; retrieve it again")
+        try:
+            json.loads(path.read_bytes())
+        except ValueError as error:
+            raise InputError(f"{origin}: not JSON, or JSON that is cut off ({error}); retrieve it again") from None
 
 
 def _open(path: str | Path, name: str) -> io.BufferedReader:

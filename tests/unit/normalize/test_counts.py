@@ -155,7 +155,7 @@ BAD = {
     ),
     "negative": (lambda x: x - 5000, "negative count"),
     "logarithms": (lambda x: np.log2(x + 1), "logarithms, not counts; set scale: log2"),
-    "TPM": (lambda x: x.div(x.sum(axis=1), axis=0) * 1e6, r"every sample sums to 1 to 1 million: .*; set scale: tpm"),
+    "TPM": (lambda x: x.div(x.sum(axis=1), axis=0) * 1e6, r"all samples sum to 1 to 1 million: .*; set scale: tpm"),
     "an empty sample": (lambda x: x.mul(x.index != "P03", axis=0), "without a single count: P03"),
     "hardly a count": (lambda x: x.clip(upper=3), "no gene reaches 10 counts"),
 }

@@ -100,7 +100,7 @@ def check_counts(counts: pd.DataFrame, origin: str) -> None:
     # A library of a million reads may be; that all libraries are of a million reads may not.
     if len(sums) >= _SEVERAL and NEAR_A_MILLION[0] <= sums.min() and sums.max() <= NEAR_A_MILLION[1]:
         raise InputError(
-            f"{origin}: every sample sums to {sums.min() / 1e6:.3g} to {sums.max() / 1e6:.3g} million: these are TPM or "
+            f"{origin}: all samples sum to {sums.min() / 1e6:.3g} to {sums.max() / 1e6:.3g} million: these are TPM or "
             "CPM, not counts; set scale: tpm"
         )
     empty = sums == 0

@@ -177,7 +177,10 @@ CASES: dict[str, tuple[Callable[[World], None], str]] = {
     "infinite value": (cell("A", "expression", 3, "A05", "-inf"), r"row TOY103, column A05: infinite value"),
     "text value": (cell("A", "expression", 3, "A05", "low"), r"row TOY103, column A05: 'low' is not a number"),
     "other patients": (other_patients, r"B\.tsv\.gz\): no patient has both expression .* check clinical_id"),
-    "pattern": (key("cohorts.A.source.patient_pattern", "A.*"), r"A.source.patient_pattern: 'A\.\*' has no group"),
+    "pattern": (
+        key("cohorts.A.source.patient_pattern", "A.*"),
+        r"A.source.patient_pattern: has no group; put .*given: 'A\.\*'",
+    ),
     "outcome as age": (key("cohorts.A.clinical.age.column", "os"), r"column 'os' is os_time and age; it can be one"),
     "outcome as feature": (key("features.clinical", ["os_time"]), r"features.clinical: os_time is the outcome"),
     "no index": (key("models.run", ["age"]), r"models.run: gene_index is needed"),

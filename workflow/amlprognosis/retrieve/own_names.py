@@ -51,7 +51,9 @@ def check_axes(samples: Sequence[str], genes: Sequence[str], clinical: Collectio
     """
     remedy = "no transposed h5ad: observations are samples" if place.endswith(".h5ad") else f"turn {key}.orientation"
     known = set(clinical)
-    if known.isdisjoint(samples) and not known.isdisjoint(genes):
+    if not known.isdisjoint(samples):
+        return  # the clinical table knows them: short names of patients (P38) may well be aliases of genes
+    if not known.isdisjoint(genes):
         hits = [name for name in genes if name in known]
         raise InputError(
             f"{place}: its genes are called {shown(hits, 3)}, as patients of the clinical table are, and its samples "

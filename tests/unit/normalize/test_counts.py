@@ -191,3 +191,15 @@ def test_dispersions_of_simulated_counts():
         assert np.median(found) == pytest.approx(true, rel=0.05)
     still = gene_dispersions(rng.poisson(200 * factors[:, None], (150, 200)).astype(float), factors)
     assert np.median(still) < 1e-3
+
+
+def test_a_dispersion_without_a_trend_is_said():
+    flat = np.random.default_rng(3)
+    level = np.exp(flat.normal(6, 1.5, GENES))
+    # The dispersion rises with the mean: no trend of the kind that is looked for.
+    size = 1 / (0.02 + 0.3 * level / level.max())
+    counts = pd.DataFrame(flat.poisson(level * flat.gamma(size, 1 / size, (40, GENES))).astype(float))
+    found = normal(counts, "vst")
+    assert found.reference.extra == 0
+    assert "at every mean count: no trend could be fitted" in found.steps[-1]["detail"]
+    assert "/ mean count" in normal(TRAINING, "vst").steps[-1]["detail"]

@@ -51,6 +51,8 @@ class VstReference(CountsReference):
     @property
     def told(self) -> str:
         """Its numbers, for a report."""
+        if self.extra == 0:
+            return f"dispersion {self.asymptote:.3g} at every mean count: no trend could be fitted to these counts"
         return f"dispersion {self.asymptote:.3g} + {self.extra:.3g} / mean count"
 
     def _factor(self, row: np.ndarray, expected: np.ndarray, there: np.ndarray, library: float) -> float:

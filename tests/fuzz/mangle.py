@@ -69,6 +69,15 @@ def _quote(text: str, draw: Any) -> bytes:
     return (text[:place] + draw(st.sampled_from(['"', "'", '""', '"\n'])) + text[place:]).encode()
 
 
+def _quotes(text: str, draw: Any, mark: str = "\t") -> bytes:
+    """Two quotation marks, each at an edge of a field: together they may look like one field of several rows."""
+    for _ in range(2):
+        edges = [place for place, letter in enumerate(text) if letter in (mark, "\n")]
+        place = draw(st.sampled_from([0, *edges])) + draw(st.integers(0, 1))
+        text = text[:place] + '"' + text[place:]
+    return text.encode()
+
+
 def _ragged(text: str, draw: Any, mark: str = "\t") -> bytes:
     lines = text.split("\n")
     place = draw(st.integers(0, len(lines) - 1))
@@ -117,6 +126,7 @@ DAMAGES: dict[str, Callable[[str, Any], bytes]] = {
     "crlf": _crlf,
     "cr": _cr,
     "quote": _quote,
+    "quotes": _quotes,
     "ragged": _ragged,
     "noise": _noise,
     "word": _word,
@@ -125,7 +135,7 @@ DAMAGES: dict[str, Callable[[str, Any], bytes]] = {
 HARMLESS = frozenset({"bom", "crlf", "cr"})
 # Beside two of these: a second byte order mark is a character, and line ends changed twice are empty lines.
 TWICE = "twice"
-_OF_FIELDS = {"ragged": _ragged, "word": _word}
+_OF_FIELDS = {"quotes": _quotes, "ragged": _ragged, "word": _word}
 
 
 @st.composite

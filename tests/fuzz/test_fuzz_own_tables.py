@@ -41,6 +41,7 @@ def agrees(matrix: Matrix, file: Spoiled, mark: str) -> None:
     rows = fields(below_comments(decoded(file.content)), mark)
     header, body = rows[0], rows[1:]
     if len(body[0]) == len(header) + 1:
+        assert "gene" not in header
         header = ["", *header]
     assert all(len(row) == len(header) for row in body)
     while not header[-1] and len(header) > 1:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from amlprognosis import __version__
 from amlprognosis.errors import InputError
-from amlprognosis.study import check_files, load_study
+from amlprognosis.study import check_files, load_merged, load_study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("check", help="validate a study file and the files that it names")
-    check.add_argument("study", type=Path)
+    check.add_argument("study", type=Path, nargs="+", help="the study, and files that are merged over it")
     name = commands.add_parser("name", help="print the short name of a study")
     name.add_argument("study", type=Path)
     validate = commands.add_parser("validate", help="check a cohort (.h5ad) against the cohort contract")
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     catalogue.add_argument("entry", nargs="?", help="an entry, such as TCGA-LAML; all of them when left out")
     catalogue.add_argument("--json", action="store_true", help="for programs")
     plan = commands.add_parser("plan", help="what a study would fetch, from where, and how large it is; no network")
-    plan.add_argument("study", type=Path)
+    plan.add_argument("study", type=Path, nargs="+", help="the study, and files that are merged over it")
     _predict_words(commands)
     _gene_names_words(commands)
     commands.add_parser("docs", help="write config/schema.json and the key table of config/README.md")
@@ -58,12 +58,12 @@ def _check(words: argparse.Namespace) -> int:
     from amlprognosis.catalogue import overlap_warnings
     from amlprognosis.layout import simulated_files
 
-    study = load_study(words.study)
-    check_files(study, name=str(words.study), produced=frozenset(simulated_files(study).values()))
+    study, name = load_merged(words.study)
+    check_files(study, name=name, produced=frozenset(simulated_files(study).values()))
     models = sum(len(names) for names in study.groups().values())
     for warning in overlap_warnings(study):
         print(f"amlprognosis: warning: {warning}", file=sys.stderr)
-    print(f"{words.study}: study {study.study!r}: {len(study.cohorts)} cohorts, {models} models; no fault found")
+    print(f"{name}: study {study.study!r}: {len(study.cohorts)} cohorts, {models} models; no fault found")
     return 0
 
 
@@ -80,7 +80,7 @@ def _catalogue(words: argparse.Namespace) -> int:
 def _plan(words: argparse.Namespace) -> int:
     from amlprognosis.retrieve.plan import plan_text
 
-    print(plan_text(load_study(words.study)))
+    print(plan_text(load_merged(words.study)[0]))
     return 0
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from amlprognosis import cli
 from amlprognosis.errors import InputError
-from amlprognosis.study import load_study
+from amlprognosis.study import load_merged, load_study
 from amlprognosis.study.yaml_file import read_yaml
 
 
@@ -39,3 +42,17 @@ def test_merge_keys_are_no_repetition(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("base: &base {x: 1}\nb: {<<: *base, y: 2}\n", encoding="utf-8")
     assert read_yaml(path)["b"] == {"x": 1, "y": 2}
+
+
+def test_files_are_merged_as_snakemake_does(tmp_path, capsys):
+    here = tmp_path / "here.yaml"
+    here.write_text("retrieval: {mirrors: {geo: http://127.0.0.1:9/geo}}\nseed: 4\n", encoding="utf-8")
+    study = Path(__file__).parents[3] / "config" / "studies" / "tcga_geo.yaml"
+    merged, name = load_merged([study, here])
+    assert (merged.seed, merged.study, merged.retrieval.mirrors) == (4, "tcga_geo", {"geo": "http://127.0.0.1:9/geo"})
+    assert name.endswith("here.yaml")
+    assert cli.main(["plan", str(study), str(here)]) == 0
+    assert "http://127.0.0.1:9/geo/series/GSE12nnn" in capsys.readouterr().out
+    here.write_text("seeed: 4\n", encoding="utf-8")
+    assert cli.main(["check", str(study), str(here)]) == 2
+    assert "here.yaml: seeed: unknown key; did you mean 'seed'?" in capsys.readouterr().err

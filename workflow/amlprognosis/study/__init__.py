@@ -16,7 +16,7 @@ from amlprognosis.study.cohorts import (
     SexColumn,
     TimeColumn,
 )
-from amlprognosis.study.load import check_files, load_study
+from amlprognosis.study.load import check_files, load_merged, load_study
 from amlprognosis.study.model import Study
 from amlprognosis.study.modelling import Models
 from amlprognosis.study.names import BEST_OF_GRID, COMPARATORS, model_label, model_slug
@@ -58,6 +58,7 @@ __all__ = [
     "check_files",
     "horizon_days",
     "horizon_suffix",
+    "load_merged",
     "load_study",
     "model_label",
     "model_slug",

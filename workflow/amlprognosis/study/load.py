@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,36 @@ def load_study(source: str | Path | Mapping[str, Any], *, name: str = "the confi
     except ValidationError as error:
         lines = [f"{name}: {line}" for line in _explain(error)]
         raise InputError("\n".join(lines)) from None
+
+
+def load_merged(paths: Sequence[str | Path]) -> tuple[Study, str]:
+    """Validate a study of several files, each merged over those before it, as ``--configfile a b`` does.
+
+    Returns
+    -------
+    study : Study
+    name : str
+        How errors call the files.
+    """
+    name = ", ".join(str(path) for path in paths)
+    if len(paths) == 1:
+        return load_study(paths[0]), name
+    content: dict[str, Any] = {}
+    for path in paths:
+        part = read_yaml(path)
+        if not isinstance(part, Mapping):
+            raise InputError(f"{path}: a study is a mapping of keys; see config/README.md")
+        content = _merged(content, part)
+    return load_study(content, name=name), name
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        result[key] = _merged(below, value) if both else value
+    return result
 
 
 def check_files(study: Study, *, name: str = "the study", produced: frozenset[str] = frozenset()) -> None:

@@ -79,8 +79,8 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(base)
     for key, value in over.items():
         below = result.get(key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        result[key] = _merged(below, value) if both else value
+        merge = isinstance(below, Mapping) and isinstance(value, Mapping)
+        result[key] = _merged(below or {}, value) if merge else value
     return result
 
 

@@ -70,12 +70,14 @@ def _quote(text: str, draw: Any) -> bytes:
 
 
 def _quotes(text: str, draw: Any, mark: str = "\t") -> bytes:
-    """Two quotation marks, each at an edge of a field: together they may look like one field of several rows."""
-    for _ in range(2):
-        edges = [place for place, letter in enumerate(text) if letter in (mark, "\n")]
-        place = draw(st.sampled_from([0, *edges])) + draw(st.integers(0, 1))
-        text = text[:place] + '"' + text[place:]
-    return text.encode()
+    """Two quotation marks at the edges of fields of one column: together they look like one field of several rows."""
+    rows = [line.split(mark) for line in text.split("\n")]
+    column = draw(st.integers(0, max(map(len, rows)) - 1))
+    long = [row for row in rows if len(row) > column]
+    for before in (True, draw(st.booleans())):
+        row = draw(st.sampled_from(long))
+        row[column] = f'"{row[column]}' if before else f'{row[column]}"'
+    return "\n".join(mark.join(row) for row in rows).encode()
 
 
 def _ragged(text: str, draw: Any, mark: str = "\t") -> bytes:

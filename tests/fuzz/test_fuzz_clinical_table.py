@@ -96,6 +96,16 @@ def test_the_line_of_a_fault_is_named(tmp_path_factory: pytest.TempPathFactory, 
     assert re.search(rf"line {row + 1}\b", fault), fault
 
 
+@given(data=st.data())
+def test_stray_quotation_marks_never_swallow_a_patient(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    file = data.draw(spoiled(FORMS["tsv"][0], kinds=("quotes",)))
+    path = tmp_path_factory.getbasetemp() / "quotes.tsv"
+    table = outcome(lambda place: read_clinical_table(place, "id"), path, file.content)
+    assert table is None or list(table.frame.index) == [row[0] for row in ROWS]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_the_files_themselves_are_read(tmp_path_factory: pytest.TempPathFactory, form: str) -> None:
     path = tmp_path_factory.getbasetemp() / "whole.csv"

@@ -128,7 +128,6 @@ DAMAGES: dict[str, Callable[[str, Any], bytes]] = {
     "crlf": _crlf,
     "cr": _cr,
     "quote": _quote,
-    "quotes": _quotes,
     "ragged": _ragged,
     "noise": _noise,
     "word": _word,
@@ -138,6 +137,10 @@ HARMLESS = frozenset({"bom", "crlf", "cr"})
 # Beside two of these: a second byte order mark is a character, and line ends changed twice are empty lines.
 TWICE = "twice"
 _OF_FIELDS = {"quotes": _quotes, "ragged": _ragged, "word": _word}
+
+
+# With pairs of stray quotation marks, too, for parsers that take quoted fields.
+WITH_QUOTES = (*DAMAGES, "quotes")
 
 
 @st.composite

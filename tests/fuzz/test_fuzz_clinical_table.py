@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mangle import Spoiled, decoded, harmless, outcome, spoiled
+from mangle import WITH_QUOTES, Spoiled, decoded, harmless, outcome, spoiled
 from plain_fields import below_comments, fields
 
 from amlprognosis.errors import InputError
@@ -67,7 +67,7 @@ def test_a_damaged_table_is_refused_or_read_as_it_stands(
     tmp_path_factory: pytest.TempPathFactory, form: str, data: st.DataObject, zipped: bool
 ) -> None:
     text, mark = FORMS[form]
-    file = data.draw(spoiled(text, mark=mark, zipped=zipped))
+    file = data.draw(spoiled(text, mark=mark, zipped=zipped, kinds=WITH_QUOTES))
     path = tmp_path_factory.getbasetemp() / ("c.csv.gz" if zipped else "c.csv")
     table = outcome(lambda place: read_clinical_table(place, "id"), path, file.content)
     if table is None:

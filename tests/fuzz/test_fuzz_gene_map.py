@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mangle import Spoiled, decoded, harmless, outcome, spoiled
+from mangle import WITH_QUOTES, Spoiled, decoded, harmless, outcome, spoiled
 from plain_fields import fields
 
 from amlprognosis.retrieve.tables import read_gene_map
@@ -49,7 +49,7 @@ def test_a_damaged_map_is_refused_or_read_as_it_stands(
     tmp_path_factory: pytest.TempPathFactory, form: str, data: st.DataObject, zipped: bool
 ) -> None:
     text, mark = FORMS[form]
-    file: Spoiled = data.draw(spoiled(text, mark=mark, zipped=zipped))
+    file: Spoiled = data.draw(spoiled(text, mark=mark, zipped=zipped, kinds=WITH_QUOTES))
     path = tmp_path_factory.getbasetemp() / ("m.tsv.gz" if zipped else "m.tsv")
     found: pd.Series | None = outcome(read_gene_map, path, file.content)
     if found is None:

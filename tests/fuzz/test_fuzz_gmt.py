@@ -8,7 +8,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mangle import harmless, outcome, spoiled
+from mangle import WITH_QUOTES, harmless, outcome, spoiled
 
 from amlprognosis.errors import InputError
 from amlprognosis.signatures.gene_sets import GeneSet, read_gmt
@@ -48,7 +48,7 @@ def as_pairs(sets: dict[str, GeneSet]) -> dict[str, tuple[str, list[str]]]:
 def test_a_damaged_file_is_refused_or_read_as_it_stands(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, zipped: bool
 ) -> None:
-    file = data.draw(spoiled(TEXT, zipped=zipped))
+    file = data.draw(spoiled(TEXT, zipped=zipped, kinds=WITH_QUOTES))
     path = tmp_path_factory.getbasetemp() / ("s.gmt.gz" if zipped else "s.gmt")
     found = outcome(read_gmt, path, file.content)
     if found is None:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mangle import Spoiled, decoded, harmless, outcome, spoiled
+from mangle import WITH_QUOTES, Spoiled, decoded, harmless, outcome, spoiled
 from plain_fields import below_comments, fields
 
 from amlprognosis.errors import InputError
@@ -71,7 +71,7 @@ def test_a_damaged_matrix_is_refused_or_read_as_it_stands(
     tmp_path_factory: pytest.TempPathFactory, form: str, data: st.DataObject
 ) -> None:
     text, mark = FORMS[form]
-    file = data.draw(spoiled(text, mark=mark))
+    file = data.draw(spoiled(text, mark=mark, kinds=WITH_QUOTES))
     matrix = outcome(
         lambda path: read_matrix(path, "genes_in_rows"), tmp_path_factory.getbasetemp() / "e.csv", file.content
     )
@@ -85,7 +85,7 @@ def test_a_damaged_matrix_is_refused_or_read_as_it_stands(
 
 @given(data=st.data())
 def test_zipped(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    file = data.draw(spoiled(PLAIN, zipped=True))
+    file = data.draw(spoiled(PLAIN, zipped=True, kinds=WITH_QUOTES))
     path = tmp_path_factory.getbasetemp() / "e.tsv.gz"
     matrix = outcome(lambda path: read_matrix(path, "genes_in_rows"), path, file.content)
     if matrix is None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mangle import decoded, harmless, outcome, spoiled
+from mangle import WITH_QUOTES, decoded, harmless, outcome, spoiled
 from plain_fields import below_comments, fields
 
 from amlprognosis.normalize.genes import rename_genes
@@ -47,7 +47,7 @@ def test_expression(tmp_path_factory: pytest.TempPathFactory, turned: bool, data
     if turned:
         rows = [line.split("\t") for line in text.strip().split("\n")]
         text = "\n".join("\t".join(row) for row in zip(*rows, strict=True)) + "\n"
-    file = data.draw(spoiled(text))
+    file = data.draw(spoiled(text, kinds=WITH_QUOTES))
     path = tmp_path_factory.getbasetemp() / "p.tsv"
     found = outcome(lambda place: read_patient_expression(place, GENES), path, file.content)
     if found is None:
@@ -76,7 +76,7 @@ def test_expression(tmp_path_factory: pytest.TempPathFactory, turned: bool, data
 
 @given(data=st.data())
 def test_clinical(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    file = data.draw(spoiled(CLINICAL))
+    file = data.draw(spoiled(CLINICAL, kinds=WITH_QUOTES))
     path = tmp_path_factory.getbasetemp() / "c.tsv"
     found = outcome(lambda place: read_patient_clinical(place, {"age", "sex", "risk", "wbc"}), path, file.content)
     if found is None:
@@ -101,7 +101,7 @@ def test_clinical(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject)
 @pytest.mark.parametrize("text", [MUTATIONS, MAF], ids=["table", "MAF"])
 @given(data=st.data())
 def test_mutations(tmp_path_factory: pytest.TempPathFactory, text: str, data: st.DataObject) -> None:
-    file = data.draw(spoiled(text))
+    file = data.draw(spoiled(text, kinds=WITH_QUOTES))
     path = tmp_path_factory.getbasetemp() / "m.tsv"
     genes = ["FLT3", "NPM1", "TP53"]
     found = outcome(lambda place: read_patient_mutations(place, genes, None), path, file.content)

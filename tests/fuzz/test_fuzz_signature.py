@@ -9,7 +9,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mangle import harmless, outcome, spoiled
+from mangle import WITH_QUOTES, harmless, outcome, spoiled
 
 from amlprognosis.errors import InputError
 from amlprognosis.signatures.scores import read_signature
@@ -50,7 +50,7 @@ def plainly(content: bytes) -> dict[str, float]:
 def test_a_damaged_file_is_refused_or_read_as_it_stands(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, zipped: bool
 ) -> None:
-    file = data.draw(spoiled(TEXT, zipped=zipped))
+    file = data.draw(spoiled(TEXT, zipped=zipped, kinds=WITH_QUOTES))
     path = tmp_path_factory.getbasetemp() / ("s.tsv.gz" if zipped else "s.tsv")
     found = outcome(read_signature, path, file.content)
     if found is None:

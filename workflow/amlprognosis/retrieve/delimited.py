@@ -89,12 +89,13 @@ def layout_of(text: str, origin: str, comment: str | None = None) -> Layout:
     # The text itself may be large: no copy of it is made before it is known where the rows begin.
     found = {mark: _probe(text, start, line, mark) for mark in DELIMITERS}
     fit = [mark for mark in found if found[mark].extra == 0] or [mark for mark in found if found[mark].extra == 1]
-    if len(fit) > 1 and "\t" not in fit:
-        raise InputError(
-            f"{origin}: line {line}: commas and semicolons both separate the fields into equal rows; save the table "
-            "with tabs as .tsv"
-        )
     mark = fit[0] if fit else max(DELIMITERS, key=head.count)
+    other = {",": ";", ";": ","}.get(mark, "")
+    if other and (other in fit or head.count(other) >= head.count(mark)):
+        raise InputError(
+            f"{origin}: line {line}: it cannot be told whether commas or semicolons separate the fields; save "
+            "the table with tabs as .tsv"
+        )
     shifted = bool(fit) and found[mark].extra == 1
     rows = itertools.islice(records(text, mark, origin, start, line), 2)
     number, header = next(rows, (line, []))

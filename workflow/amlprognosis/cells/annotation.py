@@ -66,6 +66,8 @@ def _table(path: Path) -> pd.DataFrame:
     if not any(line.strip() for line in lines):
         raise InputError(f"{path}: the file is empty; retrieve it again")
     header = [_unquoted(cell) for cell in lines[0].split("\t")]
+    if not any(header):
+        raise InputError(f"{path}, line 1: no column has a name; is this an annotation table?")
     twice = first_duplicate(header)
     if twice is not None:
         raise InputError(f"{path}, line 1: column {twice!r} occurs more than once")

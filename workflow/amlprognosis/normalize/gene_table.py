@@ -190,7 +190,8 @@ def read_hgnc(path: str | Path) -> list[dict[str, str]]:
     text = read_text(path)
     if not text.endswith("\n"):
         raise InputError(f"{path}: the last line is not ended: the file is cut off; retrieve it again")
-    reader = csv.reader(io.StringIO(text), delimiter="\t")
+    # Lists stand in quotes ("A|B"), but no field holds a tab or a line end: a stray quote must not swallow a row.
+    reader = csv.reader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE)
     header = next(reader, [])
     at = {key: next((header.index(name) for name in names if name in header), -1) for key, names in _NAMES.items()}
     absent = [key for key in _NEEDED if at[key] < 0]

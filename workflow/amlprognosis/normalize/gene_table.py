@@ -106,10 +106,10 @@ def _read_frozen(path: Path) -> tuple[str, list[dict[str, str]]]:
     found = re.search(r"\d{4}-\d{2}-\d{2}", lines[0]) if lines and lines[0].startswith("#") else None
     if not found:
         raise InputError(f"{path}: its first line must be a comment with the date of the nomenclature; make it anew")
-    rows = list(csv.DictReader([line for line in lines if not line.startswith("#")], delimiter="\t"))
-    if not rows or tuple(rows[0]) != COLUMNS:
+    table = [line.split("\t") for line in lines if not line.startswith("#")]
+    if len(table) < 2 or tuple(table[0]) != COLUMNS or any(len(row) != len(COLUMNS) for row in table):
         raise InputError(f"{path}: its columns must be {', '.join(COLUMNS)}; make it anew with amlprognosis gene-names")
-    return found[0], rows
+    return found[0], [dict(zip(COLUMNS, row, strict=True)) for row in table[1:]]
 
 
 def _pairs(path: Path) -> list[tuple[str, str]]:
@@ -123,8 +123,9 @@ def _holders(rows: Sequence[Mapping[str, str]], column: str) -> dict[str, list[s
     """Genes by each of their names in a column, sorted."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        for name in filter(None, row[column].split("|")):
-            found[name].add(row["symbol"])
+        if row[column]:
+            for name in row[column].split("|"):
+                found[name].add(row["symbol"])
     return {name: sorted(genes) for name, genes in found.items()}
 
 

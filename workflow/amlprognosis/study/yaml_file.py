@@ -36,7 +36,11 @@ def read_yaml(path: str | Path) -> Any:
         No such file, no text, no YAML, or a key that stands twice in a mapping, with the line.
     """
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Strict)
+        loader = _Strict(Path(path).read_text(encoding="utf-8"))
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except FileNotFoundError:
         raise InputError(f"{path}: no such study file; give the path of a YAML file") from None
     except OSError as error:

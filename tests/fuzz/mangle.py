@@ -222,3 +222,17 @@ def outcome(parse: Callable[[Path], Any], path: Path, content: bytes) -> Any:
     assert path.name in message, f"the message does not name the file: {message}"
     assert len(message) < 4000, "the message is too long to be read"
     return None
+
+
+def check_against_plain(
+    data: st.DataObject, path: Path, good: str, parse: Callable[[Path], Any], plain: Callable[[str], Any]
+) -> None:
+    """The parser refuses the damaged file, or finds what a plain reading finds; harmless damages change nothing."""
+    file = data.draw(spoiled(good))
+    found = outcome(parse, path, file.content)
+    if found is None:
+        assert not harmless(file)
+        return
+    assert found == plain(decoded(file.content))
+    if harmless(file):
+        assert found == plain(good)

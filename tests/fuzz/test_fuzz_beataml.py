@@ -6,16 +6,14 @@ import datetime
 import io
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
-from as_read import decoded, harmless
 from hypothesis import given
 from hypothesis import strategies as st
-from mangle import outcome, spoiled
+from mangle import check_against_plain, outcome
 from plain_rows import number, rows_of
 
 from amlprognosis.errors import InputError
@@ -82,20 +80,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("beataml")
 
 
-def check(
-    data: st.DataObject, path: Path, good: str, parse: Callable[[Path], Any], plain: Callable[[str], Any]
-) -> None:
-    """The parser refuses the damaged file, or finds what a plain reading finds; harmless damages change nothing."""
-    file = data.draw(spoiled(good))
-    found = outcome(parse, path, file.content)
-    if found is None:
-        assert not harmless(file)
-        return
-    assert found == plain(decoded(file.content))
-    if harmless(file):
-        assert found == plain(good)
-
-
 @given(data=st.data())
 def test_expression(folder: Path, data: st.DataObject) -> None:
     def plain(text: str) -> tuple[dict[str, dict[str, float | None]], dict[str, str]]:
@@ -111,7 +95,7 @@ def test_expression(folder: Path, data: st.DataObject) -> None:
         expression, gene_map = tables.read_expression(path)
         return expression.T.to_dict("index"), gene_map.to_dict()
 
-    check(data, folder / "e.txt", EXPRESSION, parse, plain)
+    check_against_plain(data, folder / "e.txt", EXPRESSION, parse, plain)
 
 
 @given(data=st.data())
@@ -129,7 +113,7 @@ def test_variants(folder: Path, data: st.DataObject) -> None:
         rows = tables.read_variants(path).to_numpy()
         return [(*row[:4], None if math.isnan(row[4]) else row[4]) for row in rows]
 
-    check(data, folder / "v.txt", VARIANTS, parse, plain)
+    check_against_plain(data, folder / "v.txt", VARIANTS, parse, plain)
 
 
 def drugs_by(path: Path) -> list[tuple[Any, ...]]:
@@ -149,7 +133,7 @@ def test_drugs(folder: Path, data: st.DataObject) -> None:
         assert len({row[:3] for row in found}) == len(found)
         return sorted(found, key=lambda row: row[:3])
 
-    check(data, folder / "d.txt", DRUGS, drugs_by, plain)
+    check_against_plain(data, folder / "d.txt", DRUGS, drugs_by, plain)
 
 
 def text_of(value: Any) -> str:
@@ -177,7 +161,7 @@ def test_cohort_json(folder: Path, data: st.DataObject) -> None:
         columns = [*tables.JSON_NEEDED.values(), "flt3_itd", "wbc"]
         return [tuple(row) for row in tables.read_clinical_json(path)[columns].to_numpy()]
 
-    check(data, folder / "cohort.json", json.dumps(COHORT, indent=0) + "\n", parse, plain)
+    check_against_plain(data, folder / "cohort.json", json.dumps(COHORT, indent=0) + "\n", parse, plain)
 
 
 @given(data=st.data())
@@ -197,7 +181,7 @@ def test_mutations_json(folder: Path, data: st.DataObject) -> None:
     def parse(path: Path) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in tables.read_variants(path).to_numpy()]
 
-    check(data, folder / "mutations.json", json.dumps(MUTATIONS, indent=0) + "\n", parse, plain)
+    check_against_plain(data, folder / "mutations.json", json.dumps(MUTATIONS, indent=0) + "\n", parse, plain)
 
 
 @given(data=st.data())
@@ -213,7 +197,7 @@ def test_drugs_json(folder: Path, data: st.DataObject) -> None:
                     found.append((text_of(patient), "", drug["name"], *values))
         return sorted(found, key=lambda row: row[:3])
 
-    check(data, folder / "drugs.json", json.dumps(RESPONSES, indent=0) + "\n", drugs_by, plain)
+    check_against_plain(data, folder / "drugs.json", json.dumps(RESPONSES, indent=0) + "\n", drugs_by, plain)
 
 
 def workbook(rows: list[list[Any]]) -> bytes:

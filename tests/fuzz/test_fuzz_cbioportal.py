@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from as_read import decoded, harmless
 from hypothesis import given
 from hypothesis import strategies as st
-from mangle import outcome, spoiled
+from mangle import check_against_plain, spoiled
 from plain_rows import number, rows_of
 
 from amlprognosis.errors import InputError
@@ -57,20 +56,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cbioportal")
 
 
-def check(
-    data: st.DataObject, path: Path, good: str, parse: Callable[[Path], Any], plain: Callable[[str], Any]
-) -> None:
-    """The parser refuses the damaged file, or finds what a plain reading finds; harmless damages change nothing."""
-    file = data.draw(spoiled(good))
-    found = outcome(parse, path, file.content)
-    if found is None:
-        assert not harmless(file)
-        return
-    assert found == plain(decoded(file.content))
-    if harmless(file):
-        assert found == plain(good)
-
-
 def table_of(text: str, name: str) -> dict[str, dict[str, str]]:
     rows = rows_of(text, "#")
     found = {row[name]: {key: value for key, value in row.items() if key != name} for row in rows}
@@ -86,7 +71,7 @@ def test_clinical(folder: Path, data: st.DataObject, which: tuple[str, str]) -> 
     def parse(path: Path) -> dict[str, dict[str, str]]:
         return files.read_clinical_file(path, name).to_dict("index")
 
-    check(data, folder / "c.txt", text, parse, lambda text: table_of(text, name))
+    check_against_plain(data, folder / "c.txt", text, parse, lambda text: table_of(text, name))
 
 
 def pairs_of(text: str) -> dict[str, str]:
@@ -100,7 +85,7 @@ def pairs_of(text: str) -> dict[str, str]:
 
 @given(data=st.data())
 def test_meta(folder: Path, data: st.DataObject) -> None:
-    check(data, folder / "meta_x.txt", META, files.read_meta, pairs_of)
+    check_against_plain(data, folder / "meta_x.txt", META, files.read_meta, pairs_of)
 
 
 @given(data=st.data())
@@ -109,7 +94,7 @@ def test_case_list(folder: Path, data: st.DataObject) -> None:
         pairs = pairs_of(text)
         return pairs["stable_id"], frozenset(name.strip() for name in pairs["case_list_ids"].split("\t")) - {""}
 
-    check(data, folder / "cases.txt", LIST, files.read_case_list, plain)
+    check_against_plain(data, folder / "cases.txt", LIST, files.read_case_list, plain)
 
 
 @given(data=st.data())
@@ -128,7 +113,7 @@ def test_expression(folder: Path, data: st.DataObject) -> None:
         table = files.read_expression_file(path)[0].T.astype(object)
         return table.where(table.notna(), None).to_dict("index")
 
-    check(data, folder / "e.txt", EXPRESSION, parse, plain)
+    check_against_plain(data, folder / "e.txt", EXPRESSION, parse, plain)
 
 
 @given(data=st.data())
@@ -152,7 +137,7 @@ def test_mutations(folder: Path, data: st.DataObject) -> None:
     def parse(path: Path) -> list[tuple[str, ...]]:
         return [tuple(row) for row in files.read_mutation_file(path).to_numpy()]
 
-    check(data, folder / "m.maf", MAF, parse, plain)
+    check_against_plain(data, folder / "m.maf", MAF, parse, plain)
 
 
 @given(data=st.data())
@@ -165,7 +150,7 @@ def test_panels(folder: Path, data: st.DataObject) -> None:
             if row.get("mutations", "NA").upper() not in ("", "NA", "WES", "WXS", "WGS")
         }
 
-    check(data, folder / "p.txt", PANELS, lambda path: files.read_panel_matrix(path, "mutations"), plain)
+    check_against_plain(data, folder / "p.txt", PANELS, lambda path: files.read_panel_matrix(path, "mutations"), plain)
 
 
 REQUEST = CbioportalSource(type="cbioportal", study="toy", profile="mrna")

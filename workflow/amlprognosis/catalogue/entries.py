@@ -209,7 +209,12 @@ def read_catalogue(path: str | Path) -> Catalogue:
 
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        # The safe loader in C, where PyYAML has it: ten times faster on these files.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_text(encoding="utf-8"))
+        try:
+            content = loader.get_single_data()
+        finally:
+            loader.dispose()
     except FileNotFoundError:
         raise InputError(f"{path}: the catalogue is missing; get the file of this release again") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

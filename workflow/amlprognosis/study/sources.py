@@ -92,6 +92,7 @@ class RemoteSource(Section):
     """What sources that are retrieved have in common."""
 
     service: ClassVar[str]
+    named_by: ClassVar[str]  # the key that says under which name the files are kept
     base_url: Address | None = Field(
         default=None,
         description="The service or a mirror of it: a URL, file:// or a folder laid out as the service; by default the "
@@ -101,8 +102,8 @@ class RemoteSource(Section):
 
     @property
     def folder(self) -> str:
-        """Accession under which the files are kept."""
-        raise NotImplementedError
+        """Accession, project or study under which the files are kept."""
+        return str(getattr(self, self.named_by))
 
     def paths(self) -> dict[str, str]:
         """Keys and paths of the user's own files that this source reads in place, too."""
@@ -113,6 +114,7 @@ class _Series(RemoteSource):
     """What both kinds of GEO source have in common."""
 
     service: ClassVar[str] = "geo"
+    named_by: ClassVar[str] = "accession"
     accession: Annotated[str, StringConstraints(pattern=r"^GSE\d+$")] = Field(description="Series, GSE....")
     patient_column: str | None = Field(
         default=None,
@@ -133,11 +135,6 @@ class _Series(RemoteSource):
         description="Field of the series that clinical_id is compared with: geo_accession, title or a characteristics "
         "key.",
     )
-
-    @property
-    def folder(self) -> str:
-        """Accession under which the files are kept."""
-        return self.accession
 
     def paths(self) -> dict[str, str]:
         """Keys and paths of the user's own files."""
@@ -194,6 +191,7 @@ class GdcSource(RemoteSource):
     """STAR-counts files, clinical data and MAF files of a GDC project."""
 
     service: ClassVar[str] = "gdc"
+    named_by: ClassVar[str] = "project"
     type: Literal["gdc"] = Field(description="A GDC project.")
     project: Accession = Field(default="TCGA-LAML", description="GDC project id.")
     values: Literal["counts", "tpm", "fpkm", "fpkm_uq"] = Field(
@@ -201,16 +199,12 @@ class GdcSource(RemoteSource):
     )
     mutations: bool = Field(default=True, description="Retrieve the open-access MAF files, too.")
 
-    @property
-    def folder(self) -> str:
-        """Project under which the files are kept."""
-        return self.project
-
 
 class XenaSource(RemoteSource):
     """Files of a UCSC Xena hub: expression, survival, phenotype, mutations."""
 
     service: ClassVar[str] = "xena"
+    named_by: ClassVar[str] = "cohort"
     type: Literal["xena"] = Field(description="Files of a UCSC Xena hub.")
     cohort: Accession = Field(description="Stem of the hub's file names, such as TCGA-LAML.")
     expression: str = Field(
@@ -241,16 +235,12 @@ class XenaSource(RemoteSource):
             raise ValueError("the name of a file of the hub; {cohort} stands for the key cohort")
         return value
 
-    @property
-    def folder(self) -> str:
-        """Cohort under which the files are kept."""
-        return self.cohort
-
 
 class CbioportalSource(RemoteSource):
     """A cBioPortal study: its folder (data_*.txt with meta_*.txt), or the REST API."""
 
     service: ClassVar[str] = "cbioportal"
+    named_by: ClassVar[str] = "study"
     type: Literal["cbioportal"] = Field(description="A cBioPortal study.")
     study: Accession = Field(description="Study id, such as laml_tcga_pub.")
     profile: Accession = Field(
@@ -261,11 +251,6 @@ class CbioportalSource(RemoteSource):
         default="auto", description="What the numbers are; z-scores are refused."
     )
     mutations: bool = Field(default=True, description="Read the mutations of the study, too, if it has any.")
-
-    @property
-    def folder(self) -> str:
-        """Study under which the files are kept."""
-        return self.study
 
 
 class BeatamlSource(RemoteSource):

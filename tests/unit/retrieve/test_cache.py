@@ -26,11 +26,14 @@ from amlprognosis.study.sources import Retrieval
 CONTENT = random.Random(2).randbytes(200_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 PROGRAM = """
+import signal
 import sys
 from pathlib import Path
 from amlprognosis.retrieve.download import fetch
 from amlprognosis.study.sources import Retrieval
 
+# A job in the background of a shell is started with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 url, destination, folder = sys.argv[1:]
 print("ready", flush=True)
 sys.stdin.readline()
@@ -345,7 +348,10 @@ class TestProcesses:
             time.sleep(0.01)
         started = time.monotonic()
         job.send_signal(signal.SIGINT)
-        _, text = job.communicate(timeout=20)
+        try:
+            _, text = job.communicate(timeout=20)
+        finally:
+            job.kill()
         assert time.monotonic() - started < 5
         assert "KeyboardInterrupt" in text
         # The lock went with the process.
